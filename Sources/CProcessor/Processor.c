@@ -1,0 +1,1 @@
+int recurrence_placeholder(void){return 0;}
