@@ -1,1 +1,0 @@
-int recurrence_placeholder(void);

@@ -1,0 +1,37 @@
+// What Swift cannot ask the processor: its features, and whether the operating system saves the registers they need.
+// Nothing else belongs here.
+
+#ifndef RECURRENCE_PROCESSOR_H
+#define RECURRENCE_PROCESSOR_H
+
+#include <stdint.h>
+
+// One bit for each condition of an instruction-set level. The *_STATE bits say that the operating system saves the
+// register state (XGETBV); without them the instructions fault, whatever CPUID says.
+enum {
+  RECURRENCE_AVX = 1u << 0,
+  RECURRENCE_AVX2 = 1u << 1,
+  RECURRENCE_FMA = 1u << 2,
+  RECURRENCE_BMI1 = 1u << 3,
+  RECURRENCE_BMI2 = 1u << 4,
+  RECURRENCE_F16C = 1u << 5,
+  RECURRENCE_LZCNT = 1u << 6,
+  RECURRENCE_MOVBE = 1u << 7,
+  RECURRENCE_POPCNT = 1u << 8,
+  RECURRENCE_SSE42 = 1u << 9,
+  RECURRENCE_AVX512F = 1u << 10,
+  RECURRENCE_AVX512BW = 1u << 11,
+  RECURRENCE_AVX512CD = 1u << 12,
+  RECURRENCE_AVX512DQ = 1u << 13,
+  RECURRENCE_AVX512VL = 1u << 14,
+  RECURRENCE_YMM_STATE = 1u << 15,
+  RECURRENCE_ZMM_STATE = 1u << 16,
+};
+
+// The bits that hold on this processor; 0 on architectures other than x86-64.
+uint32_t recurrence_processor_features(void);
+
+// The processor's name for itself, NUL-terminated, at most 49 bytes with the NUL; empty where it has none.
+void recurrence_processor_name(char name[49]);
+
+#endif

@@ -1,0 +1,41 @@
+import RecurrenceKernels
+
+/// The one owner of memory: `count` scalars at a 64-byte boundary, zero at first, freed with the owner.
+///
+/// Alignment is that of a cache line and of the widest vector. The allocation is rounded up to whole cache lines, so
+/// that two buffers never share one.
+@safe public struct AlignedBuffer<Scalar: KernelScalar>: ~Copyable, @unchecked Sendable {
+  public let count: Int
+  private let base: UnsafeMutablePointer<Scalar>
+
+  public static var alignment: Int { 64 }
+
+  /// Traps with a sentence where `count` is negative or overflows.
+  public init(count: Int) {
+    let (bytes, overflow) = count.multipliedReportingOverflow(by: MemoryLayout<Scalar>.stride)
+    guard count >= 0, !overflow, bytes <= Int.max - Self.alignment else {
+      fatalError("aligned buffer: the count must be from 0 to what memory can hold, got \(count)")
+    }
+    let rounded = max(Self.alignment, (bytes + Self.alignment - 1) / Self.alignment * Self.alignment)
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: Self.alignment)
+    unsafe raw.initializeMemory(as: UInt8.self, repeating: 0, count: rounded)
+    unsafe base = raw.bindMemory(to: Scalar.self, capacity: rounded / MemoryLayout<Scalar>.stride)
+    self.count = count
+  }
+
+  deinit { unsafe UnsafeMutableRawPointer(base).deallocate() }
+
+  /// The memory itself, valid while this buffer lives.
+  @unsafe public var unsafePointer: UnsafeMutablePointer<Scalar> { unsafe base }
+
+  public subscript(index: Int) -> Scalar {
+    get {
+      precondition(index >= 0 && index < count, "aligned buffer: index \(index) is outside 0..<\(count)")
+      return unsafe base[index]
+    }
+    set {
+      precondition(index >= 0 && index < count, "aligned buffer: index \(index) is outside 0..<\(count)")
+      unsafe base[index] = newValue
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/// The kernels of one instruction set for one scalar type.
+///
+/// Each instruction set's module declares one conforming type per scalar, and `Recurrence` picks one per process. The
+/// requirements are the only way in: the vector types behind them are internal to the module, and no entry is ever
+/// inlined, so that no caller can end up holding a piece of another instruction set's code.
+///
+/// Operands are checked here. The checks are plain branches to `fatalError`: these modules are compiled with
+/// `-Ounchecked`, which deletes preconditions.
+public protocol KernelTable<Scalar>: Sendable {
+  associatedtype Scalar: KernelScalar
+
+  /// The instruction set whose instructions these kernels use.
+  static var instructionSet: InstructionSet { get }
+  static var geometry: KernelGeometry { get }
+
+  /// Scalars that packed weights for `outputs` outputs and `depth` inputs take.
+  static func packedCount(outputs: Int, depth: Int) -> Int
+  /// Packs W[N, K], one row an output, for A·Wᵀ. `packed` is 64-byte aligned, `packedCount` scalars.
+  @unsafe static func packRows(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>)
+  /// Packs W[K, N], one column an output, for A·W.
+  @unsafe static func packColumns(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>)
+  /// C = start + A·W for some rows and panels; see `ProductKernel`.
+  @unsafe static func product(
+    _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>)
+  /// C += Aᵀ·B for some rows and columns of C; see `TransposedProductKernel`.
+  @unsafe static func transposedProduct(
+    _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
+    scratch: UnsafeMutablePointer<Scalar>)
+
+  /// One primitive of the vector layer over arrays: see `VectorProbe`.
+  @unsafe static func probe(_ operation: VectorOperation, _ operands: ProbeOperands<Scalar>)
+
+  /// See `MeasurementKernel`.
+  static func peak(iterations: Int, multiplier: Scalar, addend: Scalar) -> Scalar
+  /// See `MeasurementKernel`.
+  @unsafe static func read(_ source: UnsafePointer<Scalar>, count: Int) -> Scalar
+}
+
+/// The sizes a driver must know to cut up work and provide memory. Bits do not depend on them.
+@frozen public struct KernelGeometry: Sendable, Hashable {
+  /// Scalars in one vector.
+  public let lanes: Int
+  /// Most rows of C in one register tile.
+  public let tileRows: Int
+  /// Columns of C in one packed panel.
+  public let panelWidth: Int
+  /// Scalars of scratch memory for `KernelTable.product`, per thread.
+  public let productScratch: Int
+  /// Scalars of scratch memory for `KernelTable.transposedProduct`, per thread.
+  public let transposedScratch: Int
+  /// Whether multiply-adds round once.
+  public let isFused: Bool
+
+  @inlinable
+  public init<V: Vector>(_: V.Type) {
+    lanes = V.lanes
+    tileRows = TileGeometry<V>.rows
+    panelWidth = TileGeometry<V>.panelWidth
+    productScratch = TileGeometry<V>.productScratch
+    transposedScratch = TileGeometry<V>.transposedScratch
+    isFused = V.isFused
+  }
+}

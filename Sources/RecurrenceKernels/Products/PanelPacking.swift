@@ -1,0 +1,95 @@
+/// Weights in the order the tiles read them.
+///
+/// N outputs by K inputs become ⌈N / panelWidth⌉ panels; panel p holds, for k = 0 … K − 1, the weights of its outputs
+/// for input k, side by side. The last panel is one vector wide where that is enough, and is filled up with zeros. The
+/// layout belongs to the instruction set that made it: elsewhere it is so many opaque bytes.
+@frozen public enum PanelPacking<V: Vector> {
+  public typealias Scalar = V.Scalar
+
+  /// Outputs that the panels cover, `outputs` rounded up to whole vectors.
+  @inlinable @inline(__always)
+  static func paddedOutputs(_ outputs: Int) -> Int { (outputs &+ V.lanes &- 1) / V.lanes &* V.lanes }
+
+  /// Scalars that packed weights take. Traps with a sentence where a size is negative or the result overflows.
+  @inlinable
+  public static func count(outputs: Int, depth: Int) -> Int {
+    if outputs < 0 || depth < 0 {
+      fatalError("packed weights: sizes must not be negative, got \(outputs) outputs and depth \(depth)")
+    }
+    let (padded, overflow) = outputs.addingReportingOverflow(V.lanes)
+    let (count, overflow2) = padded.multipliedReportingOverflow(by: depth)
+    let (_, overflow3) = count.multipliedReportingOverflow(by: MemoryLayout<Scalar>.stride)
+    if overflow || overflow2 || overflow3 {
+      fatalError("packed weights: \(outputs) outputs by depth \(depth) overflow the address space")
+    }
+    return paddedOutputs(outputs) &* depth
+  }
+
+  /// Packs W[N, K], one row an output: for C = A·Wᵀ.
+  @inlinable
+  public static func packRows(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>) {
+    let width = TileGeometry<V>.panelWidth
+    let depth = unsafe weights.columns
+    var first = 0
+    while unsafe first < weights.rows {
+      let outputs = unsafe min(width, weights.rows &- first)
+      let padded = paddedOutputs(outputs)
+      let panel = unsafe packed + first &* depth
+      // Eight k at a time, so that both a row of W and a cache line of the panel are used up before moving on.
+      var k = 0
+      while k < depth {
+        let end = min(k &+ 8, depth)
+        for n in 0..<padded {
+          if n < outputs {
+            let row = unsafe weights.pointer(row: first &+ n, column: 0)
+            for i in k..<end { unsafe panel[i &* padded &+ n] = unsafe row[i] }
+          } else {
+            for i in k..<end { unsafe panel[i &* padded &+ n] = 0 }
+          }
+        }
+        k = end
+      }
+      first &+= width
+    }
+  }
+
+  /// Packs W[K, N], one column an output: for C = A·W.
+  @inlinable
+  public static func packColumns(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>) {
+    let depth = unsafe weights.rows
+    var first = 0
+    while unsafe first < weights.columns {
+      let outputs = unsafe min(TileGeometry<V>.panelWidth, weights.columns &- first)
+      unsafe packPanel(
+        weights, rows: unsafe Range(uncheckedBounds: (0, depth)), reversed: false, firstColumn: first, columns: outputs,
+        into: packed + first &* depth)
+      first &+= TileGeometry<V>.panelWidth
+    }
+  }
+
+  /// Copies `columns` columns of the rows in `rows` side by side, padded with zeros to whole vectors; from the last
+  /// row to the first where `reversed`.
+  @inlinable @inline(__always)
+  static func packPanel(
+    _ source: MatrixView<Scalar>, rows: Range<Int>, reversed: Bool, firstColumn: Int, columns: Int,
+    into panel: UnsafeMutablePointer<Scalar>
+  ) {
+    let vectors = (columns &+ V.lanes &- 1) / V.lanes
+    let lastCount = columns &- (vectors &- 1) &* V.lanes
+    var from = unsafe source.pointer(row: reversed ? rows.upperBound &- 1 : rows.lowerBound, column: firstColumn)
+    let step = unsafe reversed ? -source.stride : source.stride
+    var to = unsafe panel
+    var k = rows.count
+    while k > 0 {
+      var j = 0
+      while j < vectors &- 1 {
+        unsafe V.load(from + j &* V.lanes).store(to + j &* V.lanes)
+        j &+= 1
+      }
+      unsafe V.load(from + j &* V.lanes, count: lastCount).store(to + j &* V.lanes)
+      unsafe to += vectors &* V.lanes
+      k &-= 1
+      if k > 0 { unsafe from += step }
+    }
+  }
+}

@@ -1,0 +1,153 @@
+// C[M, N] = start + A[M, K] · W, W packed. Serves A·Wᵀ (rows packed) and A·W (columns packed) alike.
+//
+//   for each depth block:  for each row block: copy A's rows to a fixed stride      (stays in L2)
+//     for each panel of W:                                                          (stays in L1)
+//       for each tile of rows: Tile
+//
+// Copying the rows costs one load and one store per element of A against N multiply-adds, and removes every effect of
+// A's stride: a leading dimension that is a power of two would put all rows of a tile into one cache set.
+
+/// The operands of a product, C[M, N] = start + A[M, K] · W[K, N].
+@frozen @unsafe public struct ProductOperands<Scalar: KernelScalar> {
+  /// In, [M, K].
+  public var a: MatrixView<Scalar>
+  /// In, packed by the same kernel table for N outputs and depth K; 64-byte aligned.
+  public var weights: UnsafePointer<Scalar>
+  /// In, N elements, or null for none. Used where `start` is `.bias`.
+  public var bias: UnsafePointer<Scalar>?
+  /// Out, and in where `start` is `.accumulate`; [M, N]. Must not overlap the other operands.
+  public var c: MutableMatrixView<Scalar>
+  public var start: ProductStart
+
+  @inlinable
+  public init(
+    a: MatrixView<Scalar>, weights: UnsafePointer<Scalar>, bias: UnsafePointer<Scalar>?,
+    c: MutableMatrixView<Scalar>, start: ProductStart
+  ) {
+    unsafe self.a = a
+    unsafe self.weights = weights
+    unsafe self.bias = bias
+    unsafe self.c = c
+    unsafe self.start = start
+  }
+}
+
+@frozen public enum ProductKernel<V: Vector> {
+  public typealias Scalar = V.Scalar
+  @usableFromInline typealias Geometry = TileGeometry<V>
+
+  /// Computes the rows and panels given, all of them together being the whole of C.
+  ///
+  /// - Parameters:
+  ///   - rows: rows of C, within 0..<M.
+  ///   - panels: panels of W, within 0..<⌈N / panelWidth⌉.
+  ///   - scratch: `TileGeometry.productScratch` scalars, overwritten; 64-byte aligned; not shared between threads.
+  @inlinable @inline(__always)
+  public static func run(
+    _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    let depth = unsafe operands.a.columns
+    if rows.isEmpty || panels.isEmpty { return }
+    if rows.count == 1 { return unsafe runRow(operands, row: rows.lowerBound, panels: panels) }
+    let depthBlocks = EvenSplit(depth, parts: max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock))
+    let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
+    for d in 0..<depthBlocks.parts {
+      let k = depthBlocks.range(d)
+      let start = unsafe d == 0 ? operands.start : .accumulate
+      for i in 0..<rowBlocks.parts {
+        let block = rowBlocks.range(i)
+        let first = rows.lowerBound &+ block.lowerBound
+        unsafe copyRows(operands.a, rows: first..<(first &+ block.count), depth: k, into: scratch)
+        for p in panels {
+          unsafe runPanel(
+            operands, panel: p, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
+        }
+      }
+    }
+  }
+
+  /// Copies A[rows, depth] to `copiedRowStride`.
+  @inlinable @inline(__always)
+  static func copyRows(
+    _ a: MatrixView<Scalar>, rows: Range<Int>, depth: Range<Int>, into scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    let vectors = depth.count / V.lanes
+    let tail = depth.count &- vectors &* V.lanes
+    var to = unsafe scratch
+    for r in rows {
+      let from = unsafe a.pointer(row: r, column: depth.lowerBound)
+      for j in 0..<vectors { unsafe V.load(from + j &* V.lanes).store(to + j &* V.lanes) }
+      if tail > 0 { unsafe V.load(from + vectors &* V.lanes, count: tail).store(to + vectors &* V.lanes) }
+      unsafe to += Geometry.copiedRowStride
+    }
+  }
+
+  /// One panel of W against all rows of a copied block.
+  @inlinable @inline(__always)
+  static func runPanel(
+    _ operands: ProductOperands<Scalar>, panel: Int, firstRow: Int, rowCount: Int, depth: Range<Int>,
+    start: ProductStart, copied: UnsafePointer<Scalar>
+  ) {
+    let firstColumn = panel &* Geometry.panelWidth
+    let width = unsafe min(Geometry.panelWidth, operands.c.columns &- firstColumn)
+    let panelWidth = width > V.lanes ? Geometry.panelWidth : V.lanes
+    let weights = unsafe operands.weights + (firstColumn &* operands.a.columns &+ depth.lowerBound &* panelWidth)
+    let tiles = EvenSplit(rowCount, limit: Geometry.rows)
+    for t in 0..<tiles.parts {
+      let rows = tiles.range(t)
+      let call = unsafe TileCall(
+        a: copied + rows.lowerBound &* Geometry.copiedRowStride, weights: weights, depth: depth.count, start: start,
+        bias: operands.bias.map { unsafe $0 + firstColumn },
+        c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride,
+        width: width)
+      if width > V.lanes {
+        unsafe TileDispatch<V, 2>.runCopied(call, rows: rows.count)
+      } else {
+        unsafe TileDispatch<V, 1>.runCopied(call, rows: rows.count)
+      }
+    }
+  }
+
+  /// One row of A, read where it lies: four panels at a time, because two accumulators would wait for each other's
+  /// latency. The order of each sum is that of the tiles.
+  @inlinable @inline(__always)
+  static func runRow(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
+    let depth = unsafe operands.a.columns
+    let columns = unsafe operands.c.columns
+    let a = unsafe operands.a.pointer(row: row, column: 0)
+    var panel = panels.lowerBound
+    while panel < panels.upperBound {
+      let firstColumn = panel &* Geometry.panelWidth
+      let panelStride = Geometry.panelWidth &* depth
+      let width = min(panels.upperBound &* Geometry.panelWidth, columns) &- firstColumn
+      let call = unsafe TileCall(
+        a: a, weights: operands.weights + firstColumn &* depth, panelStride: panelStride, depth: depth,
+        start: operands.start, bias: operands.bias.map { unsafe $0 + firstColumn },
+        c: operands.c.pointer(row: row, column: firstColumn), cStride: operands.c.stride, width: 0)
+      panel &+= unsafe runRow(call, width: width)
+    }
+  }
+
+  /// Runs as many panels as fit, and returns how many.
+  @inlinable @inline(__always)
+  static func runRow(_ call: TileCall<Scalar>, width: Int) -> Int {
+    var call = unsafe call
+    if width > 7 &* V.lanes {
+      unsafe call.width = min(width, 8 &* V.lanes)
+      unsafe Tile<V, 1, 8>.runRow(call)
+      return 4
+    }
+    if width > 3 &* V.lanes {
+      unsafe call.width = min(width, 4 &* V.lanes)
+      unsafe Tile<V, 1, 4>.runRow(call)
+      return 2
+    }
+    unsafe call.width = min(width, 2 &* V.lanes)
+    if width > V.lanes {
+      unsafe Tile<V, 1, 2>.runRow(call)
+    } else {
+      unsafe Tile<V, 1, 1>.runRow(call)
+    }
+    return 1
+  }
+}

@@ -1,0 +1,61 @@
+// How a matrix product is cut up. Bits do not depend on any of these numbers: every output is one chain of
+// multiply-adds in ascending (AᵀB: descending) order, held in a register within a depth block and in C between blocks.
+
+/// The shape of register tiles and cache blocks for one vector type.
+///
+/// A tile is `rows` × two vectors of C. On 16 registers, 6 × 2 accumulators leave room for two vectors of weights and
+/// one broadcast; on 32, 12 × 2 leave six. Both need more than the 8 chains that two multiply-add pipes of latency 4
+/// keep busy, and issue fewer loads than multiply-adds. Without a fused multiply-add the product needs a register of
+/// its own, and 16 registers hold 4 × 2.
+@frozen public enum TileGeometry<V: Vector> {
+  /// Most rows of C in one tile.
+  @inlinable @inline(__always)
+  public static var rows: Int { V.registers == 32 ? 12 : V.isFused ? 6 : 4 }
+  /// Vectors across one tile and one packed panel.
+  @inlinable @inline(__always) public static var panelVectors: Int { 2 }
+  /// Columns of one packed panel.
+  @inlinable @inline(__always) public static var panelWidth: Int { panelVectors &* V.lanes }
+
+  /// Depth of one block: a panel of 256 × two vectors takes 16 KiB at 256 bits, half of the smallest L1 in use.
+  @inlinable @inline(__always) public static var depthBlock: Int { 256 }
+  /// Elements from one row of a copied block of A to the next. Fixed, so that the rows of a tile are constant
+  /// displacements from one register; not a power of two, so that they fall into different cache sets.
+  @inlinable @inline(__always) public static var copiedRowStride: Int { depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
+  /// Rows of A copied at a time: about 150 KiB, which stays in L2 while all panels pass over it.
+  @inlinable @inline(__always) public static var rowBlock: Int { 576 / MemoryLayout<V.Scalar>.stride }
+  /// Columns of B packed at a time in AᵀB.
+  @inlinable @inline(__always) public static var columnBlock: Int { 512 }
+
+  /// Scalars of scratch memory that `ProductKernel` needs.
+  @inlinable @inline(__always) public static var productScratch: Int { rowBlock &* copiedRowStride }
+  /// Scalars of scratch memory that `TransposedProductKernel` needs: a block of A (one vector of slack, because rows
+  /// are copied in whole vectors) and a block of B.
+  @inlinable @inline(__always)
+  public static var transposedScratch: Int { rowBlock &* depthBlock &+ 2 &* V.lanes &+ columnBlock &* depthBlock }
+}
+
+/// Splits `count` items into the fewest parts of at most `limit`, as even as possible: no part is a sliver.
+@frozen public struct EvenSplit {
+  public let parts: Int
+  @usableFromInline let size: Int
+  @usableFromInline let larger: Int
+
+  @inlinable @inline(__always)
+  public init(_ count: Int, limit: Int) {
+    self.init(count, parts: (count &+ limit &- 1) / limit)
+  }
+
+  @inlinable @inline(__always)
+  public init(_ count: Int, parts: Int) {
+    self.parts = parts
+    size = parts > 0 ? count / parts : 0
+    larger = count &- size &* parts
+  }
+
+  /// Start of part `index`, 0 ≤ index ≤ parts; the start of part `parts` is the end.
+  @inlinable @inline(__always)
+  public func start(_ index: Int) -> Int { index &* size &+ (index < larger ? index : larger) }
+
+  @inlinable @inline(__always)
+  public func range(_ index: Int) -> Range<Int> { unsafe Range(uncheckedBounds: (start(index), start(index &+ 1))) }
+}

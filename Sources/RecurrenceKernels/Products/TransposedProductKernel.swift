@@ -1,0 +1,140 @@
+// C[M, N] += Aᵀ · B, A[K, M] and B[K, N], K long: the gradient of weights, K = T·B rows.
+//
+//   for each depth block, from the last:
+//     for each column block: pack B, rows reversed                                   (stays in L2 or L3)
+//       for each row block: pack A's columns, `TileGeometry.rows` side by side, rows reversed     (stays in L2)
+//         for each panel of B:                                                       (stays in L1)
+//           for each tile of rows: Tile
+//
+// Every sum starts from C's content and takes the rows of A and B in descending order, so that a gradient accumulated
+// segment by segment, last segment first, has the bits of one accumulated at once. Packing reverses the rows, after
+// which a tile's ascending k is the right order.
+
+/// The operands of C[M, N] += A[K, M]ᵀ · B[K, N].
+@frozen @unsafe public struct TransposedProductOperands<Scalar: KernelScalar> {
+  /// In, [K, M].
+  public var a: MatrixView<Scalar>
+  /// In, [K, N].
+  public var b: MatrixView<Scalar>
+  /// In and out, [M, N]. Must not overlap the other operands.
+  public var c: MutableMatrixView<Scalar>
+
+  @inlinable
+  public init(a: MatrixView<Scalar>, b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>) {
+    unsafe self.a = a
+    unsafe self.b = b
+    unsafe self.c = c
+  }
+}
+
+@frozen public enum TransposedProductKernel<V: Vector> {
+  public typealias Scalar = V.Scalar
+  @usableFromInline typealias Geometry = TileGeometry<V>
+
+  /// Computes the part of C given.
+  ///
+  /// - Parameters:
+  ///   - rows: rows of C, within 0..<M.
+  ///   - columns: columns of C, within 0..<N.
+  ///   - scratch: `TileGeometry.transposedScratch` scalars, overwritten; 64-byte aligned; not shared between threads.
+  @inlinable @inline(__always)
+  public static func run(
+    _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
+    scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    if rows.isEmpty || columns.isEmpty { return }
+    let packedB = unsafe scratch
+    let packedA = unsafe scratch + Geometry.columnBlock &* Geometry.depthBlock
+    let depthBlocks = unsafe EvenSplit(operands.a.rows, limit: Geometry.depthBlock)
+    let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
+    var d = depthBlocks.parts
+    while d > 0 {
+      d &-= 1
+      let k = depthBlocks.range(d)
+      var firstColumn = columns.lowerBound
+      while firstColumn < columns.upperBound {
+        let width = min(Geometry.columnBlock, columns.upperBound &- firstColumn)
+        unsafe packBlock(operands.b, rows: k, firstColumn: firstColumn, width: width, into: packedB)
+        for i in 0..<rowBlocks.parts {
+          let block = rowBlocks.range(i)
+          unsafe runBlock(
+            operands, depth: k, firstRow: rows.lowerBound &+ block.lowerBound, rowCount: block.count,
+            firstColumn: firstColumn, width: width, packedA: packedA, packedB: packedB)
+        }
+        firstColumn &+= width
+      }
+    }
+  }
+
+  /// Packs B[rows, firstColumn...] into panels.
+  @inlinable @inline(__always)
+  static func packBlock(
+    _ b: MatrixView<Scalar>, rows: Range<Int>, firstColumn: Int, width: Int, into packed: UnsafeMutablePointer<Scalar>
+  ) {
+    var column = 0
+    while column < width {
+      unsafe PanelPacking<V>.packPanel(
+        b, rows: rows, reversed: true, firstColumn: firstColumn &+ column,
+        columns: min(Geometry.panelWidth, width &- column), into: packed + column &* rows.count)
+      column &+= Geometry.panelWidth
+    }
+  }
+
+  /// Packs A's columns for one block of rows of C, then passes every panel of B over them.
+  @inlinable @inline(__always)
+  static func runBlock(
+    _ operands: TransposedProductOperands<Scalar>, depth: Range<Int>, firstRow: Int, rowCount: Int,
+    firstColumn: Int, width: Int, packedA: UnsafeMutablePointer<Scalar>, packedB: UnsafePointer<Scalar>
+  ) {
+    let tiles = EvenSplit(rowCount, limit: Geometry.rows)
+    let tileSize = Geometry.rows &* depth.count
+    for t in 0..<tiles.parts {
+      unsafe packColumns(
+        operands.a, rows: depth, firstColumn: firstRow &+ tiles.start(t), into: packedA + t &* tileSize)
+    }
+    var column = 0
+    while column < width {
+      let panelWidth = min(Geometry.panelWidth, width &- column)
+      let panel = unsafe packedB + column &* depth.count
+      for t in 0..<tiles.parts {
+        let rows = tiles.range(t)
+        let call = unsafe TileCall(
+          a: packedA + t &* tileSize, weights: panel, depth: depth.count, start: .accumulate, bias: nil,
+          c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn &+ column),
+          cStride: operands.c.stride, width: panelWidth)
+        if panelWidth > V.lanes {
+          unsafe TileDispatch<V, 2>.runColumns(call, rows: rows.count)
+        } else {
+          unsafe TileDispatch<V, 1>.runColumns(call, rows: rows.count)
+        }
+      }
+      column &+= Geometry.panelWidth
+    }
+  }
+
+  /// Copies `Geometry.rows` columns of A side by side, rows in descending order. Columns are copied in whole vectors;
+  /// what a vector holds beyond them is overwritten by the next row's, or lands in the slack behind the block. Columns
+  /// beyond the matrix read as zero, and belong to rows of C that no tile computes.
+  @inlinable @inline(__always)
+  static func packColumns(
+    _ a: MatrixView<Scalar>, rows: Range<Int>, firstColumn: Int, into packed: UnsafeMutablePointer<Scalar>
+  ) {
+    let vectors = (Geometry.rows &+ V.lanes &- 1) / V.lanes
+    let available = unsafe a.columns &- firstColumn
+    var to = unsafe packed
+    var r = rows.upperBound
+    while r > rows.lowerBound {
+      r &-= 1
+      let from = unsafe a.pointer(row: r, column: firstColumn)
+      if available >= vectors &* V.lanes {
+        for j in 0..<vectors { unsafe V.load(from + j &* V.lanes).store(to + j &* V.lanes) }
+      } else {
+        for j in 0..<vectors {
+          let count = max(0, min(V.lanes, available &- j &* V.lanes))
+          unsafe V.load(from + j &* V.lanes, count: count).store(to + j &* V.lanes)
+        }
+      }
+      unsafe to += Geometry.rows
+    }
+  }
+}
