@@ -37,7 +37,7 @@ let package = Package(
   ],
   targets: [
     .target(name: "CProcessor"),
-    .target(name: "RecurrenceKernels", swiftSettings: [.strictMemorySafety()]),
+    .target(name: "RecurrenceKernels", dependencies: ["CProcessor"], swiftSettings: [.strictMemorySafety()]),
     .target(
       name: "RecurrenceKernelsBaseline", dependencies: ["RecurrenceKernels"],
       swiftSettings: kernelSettings),

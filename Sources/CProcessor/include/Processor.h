@@ -1,4 +1,4 @@
-// What Swift cannot ask the processor: its features, and whether the operating system saves the registers they need.
+// What Swift cannot say to the processor: questions about its features, and instructions that have no name in Swift.
 // Nothing else belongs here.
 
 #ifndef RECURRENCE_PROCESSOR_H
@@ -33,5 +33,8 @@ uint32_t recurrence_processor_features(void);
 
 // The processor's name for itself, NUL-terminated, at most 49 bytes with the NUL; empty where it has none.
 void recurrence_processor_name(char name[49]);
+
+// Asks for the cache line at `address`, which need not be valid memory, to be brought near.
+static inline void recurrence_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 
 #endif

@@ -28,6 +28,7 @@
   /// Packs W[N, K], one row an output: for C = A·Wᵀ.
   @inlinable
   public static func packRows(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>) {
+    unsafe checkAlignment(packed, "packed weights")
     let width = TileGeometry<V>.panelWidth
     let depth = unsafe weights.columns
     var first = 0
@@ -56,6 +57,7 @@
   /// Packs W[K, N], one column an output: for C = A·W.
   @inlinable
   public static func packColumns(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>) {
+    unsafe checkAlignment(packed, "packed weights")
     let depth = unsafe weights.rows
     var first = 0
     while unsafe first < weights.columns {

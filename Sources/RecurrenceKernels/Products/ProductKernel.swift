@@ -46,9 +46,10 @@
   public static func run(
     _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
   ) {
+    unsafe check(operands, rows: rows, panels: panels, scratch: scratch)
     let depth = unsafe operands.a.columns
     if rows.isEmpty || panels.isEmpty { return }
-    if rows.count == 1 { return unsafe runRow(operands, row: rows.lowerBound, panels: panels) }
+    if rows.count == 1 { return unsafe runRow(operands, row: rows.lowerBound, panels: panels, edge: scratch) }
     let depthBlocks = EvenSplit(depth, parts: max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock))
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
     for d in 0..<depthBlocks.parts {
@@ -64,6 +65,18 @@
         }
       }
     }
+  }
+
+  @inlinable @inline(__always)
+  static func check(
+    _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    unsafe checkEqual(operands.a.rows, operands.c.rows, "rows of a", "rows of c")
+    unsafe checkRange(rows, within: operands.c.rows, "rows")
+    unsafe checkRange(
+      panels, within: (operands.c.columns &+ Geometry.panelWidth &- 1) / Geometry.panelWidth, "panels")
+    unsafe checkAlignment(operands.weights, "packed weights")
+    unsafe checkAlignment(scratch, "scratch")
   }
 
   /// Copies A[rows, depth] to `copiedRowStride`.
@@ -86,24 +99,24 @@
   @inlinable @inline(__always)
   static func runPanel(
     _ operands: ProductOperands<Scalar>, panel: Int, firstRow: Int, rowCount: Int, depth: Range<Int>,
-    start: ProductStart, copied: UnsafePointer<Scalar>
+    start: ProductStart, copied: UnsafeMutablePointer<Scalar>
   ) {
     let firstColumn = panel &* Geometry.panelWidth
     let width = unsafe min(Geometry.panelWidth, operands.c.columns &- firstColumn)
     let panelWidth = width > V.lanes ? Geometry.panelWidth : V.lanes
     let weights = unsafe operands.weights + (firstColumn &* operands.a.columns &+ depth.lowerBound &* panelWidth)
     let tiles = EvenSplit(rowCount, limit: Geometry.rows)
+    let edge = unsafe copied + Geometry.rowBlock &* Geometry.copiedRowStride
     for t in 0..<tiles.parts {
       let rows = tiles.range(t)
       let call = unsafe TileCall(
         a: copied + rows.lowerBound &* Geometry.copiedRowStride, weights: weights, depth: depth.count, start: start,
-        bias: operands.bias.map { unsafe $0 + firstColumn },
-        c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride,
-        width: width)
+        bias: biasPointer(operands, firstColumn),
+        c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride)
       if width > V.lanes {
-        unsafe TileDispatch<V, 2>.runCopied(call, rows: rows.count)
+        unsafe TileDispatch<V, 2>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
       } else {
-        unsafe TileDispatch<V, 1>.runCopied(call, rows: rows.count)
+        unsafe TileDispatch<V, 1>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
       }
     }
   }
@@ -111,43 +124,39 @@
   /// One row of A, read where it lies: four panels at a time, because two accumulators would wait for each other's
   /// latency. The order of each sum is that of the tiles.
   @inlinable @inline(__always)
-  static func runRow(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
+  static func runRow(
+    _ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>, edge: UnsafeMutablePointer<Scalar>
+  ) {
     let depth = unsafe operands.a.columns
-    let columns = unsafe operands.c.columns
-    let a = unsafe operands.a.pointer(row: row, column: 0)
+    let width = Geometry.panelWidth
+    let wholePanels = unsafe min(panels.upperBound, operands.c.columns / width)
     var panel = panels.lowerBound
     while panel < panels.upperBound {
-      let firstColumn = panel &* Geometry.panelWidth
-      let panelStride = Geometry.panelWidth &* depth
-      let width = min(panels.upperBound &* Geometry.panelWidth, columns) &- firstColumn
+      let firstColumn = panel &* width
       let call = unsafe TileCall(
-        a: a, weights: operands.weights + firstColumn &* depth, panelStride: panelStride, depth: depth,
-        start: operands.start, bias: operands.bias.map { unsafe $0 + firstColumn },
-        c: operands.c.pointer(row: row, column: firstColumn), cStride: operands.c.stride, width: 0)
-      panel &+= unsafe runRow(call, width: width)
+        a: operands.a.pointer(row: row, column: 0), weights: operands.weights + firstColumn &* depth,
+        panelStride: width &* depth, depth: depth, start: operands.start, bias: biasPointer(operands, firstColumn),
+        c: operands.c.pointer(row: row, column: firstColumn), cStride: 0)
+      if panel &+ 4 <= wholePanels {
+        unsafe Tile<V, 1, 8>.runRow(call)
+        panel &+= 4
+      } else if panel &+ 2 <= wholePanels {
+        unsafe Tile<V, 1, 4>.runRow(call)
+        panel &+= 2
+      } else {
+        let rest = unsafe min(width, operands.c.columns &- firstColumn)
+        if rest > V.lanes {
+          unsafe TileDispatch<V, 2>.run(call, layout: .copiedRows, rows: 1, width: rest, edge: edge)
+        } else {
+          unsafe TileDispatch<V, 1>.run(call, layout: .copiedRows, rows: 1, width: rest, edge: edge)
+        }
+        panel &+= 1
+      }
     }
   }
 
-  /// Runs as many panels as fit, and returns how many.
   @inlinable @inline(__always)
-  static func runRow(_ call: TileCall<Scalar>, width: Int) -> Int {
-    var call = unsafe call
-    if width > 7 &* V.lanes {
-      unsafe call.width = min(width, 8 &* V.lanes)
-      unsafe Tile<V, 1, 8>.runRow(call)
-      return 4
-    }
-    if width > 3 &* V.lanes {
-      unsafe call.width = min(width, 4 &* V.lanes)
-      unsafe Tile<V, 1, 4>.runRow(call)
-      return 2
-    }
-    unsafe call.width = min(width, 2 &* V.lanes)
-    if width > V.lanes {
-      unsafe Tile<V, 1, 2>.runRow(call)
-    } else {
-      unsafe Tile<V, 1, 1>.runRow(call)
-    }
-    return 1
+  static func biasPointer(_ operands: ProductOperands<Scalar>, _ column: Int) -> UnsafePointer<Scalar>? {
+    if let bias = unsafe operands.bias { unsafe bias + column } else { nil }
   }
 }

@@ -16,61 +16,57 @@
   public typealias Scalar = V.Scalar
   @usableFromInline typealias Accumulators = InlineArray<rows, InlineArray<columns, V>>
 
+  /// Tiles are always whole: at the right edge, where C has fewer columns, the caller passes a buffer as C and copies.
+  ///
   /// - Parameters:
   ///   - a: in; see above. `rowStride` and `depthStride` are constants at every call, and this function is inlined, so
   ///     that rows become displacements.
-  ///   - weights: in; packed panels.
-  ///   - panelVectors: vectors across one panel.
+  ///   - weights: in; packed panels of `panelVectors` vectors across.
   ///   - depth: number of k, may be zero.
-  ///   - bias: in; where sums start, at least `width` elements; null for zero. Ignored if `c` is accumulated into.
+  ///   - bias: in; where sums start; null for zero. Ignored if C is accumulated into.
   ///   - c: in if accumulated into, out; rows `cStride` apart.
-  ///   - width: columns of C that exist, in (columns − 1) · lanes + 1 … columns · lanes.
   @inlinable @inline(__always)
   static func run(
     a: UnsafePointer<Scalar>, rowStride: Int, depthStride: Int,
     weights: UnsafePointer<Scalar>, panelVectors: Int, panelStride: Int, depth: Int,
-    start: ProductStart, bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int, width: Int
+    start: ProductStart, bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int
   ) {
-    let lastCount = width &- (columns &- 1) &* V.lanes
     var sum = Accumulators(repeating: InlineArray<columns, V>(repeating: .zero))
     switch start {
     case .bias:
       if let bias = unsafe bias {
         for j in 0..<columns {
-          let value = unsafe V.load(bias + j &* V.lanes, count: j == columns &- 1 ? lastCount : V.lanes)
+          let value = unsafe V.load(bias + j &* V.lanes)
           for r in 0..<rows { sum[r][j] = value }
         }
       }
     case .accumulate:
       for r in 0..<rows {
-        for j in 0..<columns {
-          sum[r][j] = unsafe V.load(
-            c + (r &* cStride &+ j &* V.lanes), count: j == columns &- 1 ? lastCount : V.lanes)
-        }
+        for j in 0..<columns { sum[r][j] = unsafe V.load(c + (r &* cStride &+ j &* V.lanes)) }
       }
     }
 
-    var a = unsafe a
-    var w = unsafe weights
-    var k = depth
-    while k > 0 {
-      var b = InlineArray<columns, V>(repeating: .zero)
-      for j in 0..<columns {
-        b[j] = unsafe V.load(w + (j / panelVectors &* panelStride &+ j % panelVectors &* V.lanes))
-      }
-      for r in 0..<rows {
-        let x = unsafe V(repeating: a[r &* rowStride])
-        for j in 0..<columns { sum[r][j] = V.multiplyAdd(x, b[j], sum[r][j]) }
-      }
-      unsafe a += depthStride
-      unsafe w += panelVectors &* V.lanes
-      k &-= 1
+    if depth > 0 {
+      var a = unsafe a
+      var w = unsafe weights
+      var k = depth
+      repeat {
+        var b = InlineArray<columns, V>(repeating: .zero)
+        for j in 0..<columns {
+          b[j] = unsafe V.load(w + (j / panelVectors &* panelStride &+ j % panelVectors &* V.lanes))
+        }
+        for r in 0..<rows {
+          let x = unsafe V(repeating: a[r &* rowStride])
+          for j in 0..<columns { sum[r][j] = V.multiplyAdd(x, b[j], sum[r][j]) }
+        }
+        unsafe a += depthStride
+        unsafe w += panelVectors &* V.lanes
+        k &-= 1
+      } while k > 0
     }
 
     for r in 0..<rows {
-      for j in 0..<columns {
-        unsafe sum[r][j].store(c + (r &* cStride &+ j &* V.lanes), count: j == columns &- 1 ? lastCount : V.lanes)
-      }
+      for j in 0..<columns { unsafe sum[r][j].store(c + (r &* cStride &+ j &* V.lanes)) }
     }
   }
 }

@@ -23,15 +23,26 @@
   @inlinable @inline(__always) public static var copiedRowStride: Int { depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
   /// Rows of A copied at a time: about 150 KiB, which stays in L2 while all panels pass over it.
   @inlinable @inline(__always) public static var rowBlock: Int { 576 / MemoryLayout<V.Scalar>.stride }
+  /// Columns of A packed at a time in AᵀB: up to 300 KiB. Rows of A are read in pieces of this length, and short pieces
+  /// of far-apart rows cost a page walk each.
+  @inlinable @inline(__always)
+  public static var transposedRowBlock: Int { 1152 / MemoryLayout<V.Scalar>.stride }
   /// Columns of B packed at a time in AᵀB.
   @inlinable @inline(__always) public static var columnBlock: Int { 512 }
 
+  /// Scalars of a tile's worth of C, for tiles that hang over the edge. Part of every scratch memory.
+  @inlinable @inline(__always) public static var edgeScratch: Int { rows &* panelWidth }
   /// Scalars of scratch memory that `ProductKernel` needs.
-  @inlinable @inline(__always) public static var productScratch: Int { rowBlock &* copiedRowStride }
-  /// Scalars of scratch memory that `TransposedProductKernel` needs: a block of A (one vector of slack, because rows
-  /// are copied in whole vectors) and a block of B.
+  @inlinable @inline(__always) public static var productScratch: Int { rowBlock &* copiedRowStride &+ edgeScratch }
+  /// Scalars from one packed tile of A's columns to the next: a block, and a cache line that takes the tail of the last
+  /// vector and spreads the tiles over the cache's sets.
   @inlinable @inline(__always)
-  public static var transposedScratch: Int { rowBlock &* depthBlock &+ 2 &* V.lanes &+ columnBlock &* depthBlock }
+  public static var packedTileStride: Int { rows &* depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
+  /// Scalars of scratch memory that `TransposedProductKernel` needs: an edge tile and blocks of A and of B.
+  @inlinable @inline(__always)
+  public static var transposedScratch: Int {
+    edgeScratch &+ columnBlock &* depthBlock &+ (transposedRowBlock &+ rows &- 1) / rows &* packedTileStride
+  }
 }
 
 /// Splits `count` items into the fewest parts of at most `limit`, as even as possible: no part is a sliver.

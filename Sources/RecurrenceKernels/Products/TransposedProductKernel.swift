@@ -1,3 +1,5 @@
+public import CProcessor
+
 // C[M, N] += Aᵀ · B, A[K, M] and B[K, N], K long: the gradient of weights, K = T·B rows.
 //
 //   for each depth block, from the last:
@@ -42,11 +44,18 @@
     _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
     scratch: UnsafeMutablePointer<Scalar>
   ) {
+    unsafe checkEqual(operands.b.rows, operands.a.rows, "rows of b", "rows of a")
+    unsafe checkEqual(operands.c.rows, operands.a.columns, "rows of c", "columns of a")
+    unsafe checkEqual(operands.c.columns, operands.b.columns, "columns of c", "columns of b")
+    unsafe checkRange(rows, within: operands.c.rows, "rows")
+    unsafe checkRange(columns, within: operands.c.columns, "columns")
+    unsafe checkAlignment(scratch, "scratch")
     if rows.isEmpty || columns.isEmpty { return }
-    let packedB = unsafe scratch
-    let packedA = unsafe scratch + Geometry.columnBlock &* Geometry.depthBlock
+    let edge = unsafe scratch
+    let packedB = unsafe scratch + Geometry.edgeScratch
+    let packedA = unsafe packedB + Geometry.columnBlock &* Geometry.depthBlock
     let depthBlocks = unsafe EvenSplit(operands.a.rows, limit: Geometry.depthBlock)
-    let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
+    let rowBlocks = EvenSplit(rows.count, limit: Geometry.transposedRowBlock)
     var d = depthBlocks.parts
     while d > 0 {
       d &-= 1
@@ -59,7 +68,7 @@
           let block = rowBlocks.range(i)
           unsafe runBlock(
             operands, depth: k, firstRow: rows.lowerBound &+ block.lowerBound, rowCount: block.count,
-            firstColumn: firstColumn, width: width, packedA: packedA, packedB: packedB)
+            firstColumn: firstColumn, width: width, packedA: packedA, packedB: packedB, edge: edge)
         }
         firstColumn &+= width
       }
@@ -84,14 +93,11 @@
   @inlinable @inline(__always)
   static func runBlock(
     _ operands: TransposedProductOperands<Scalar>, depth: Range<Int>, firstRow: Int, rowCount: Int,
-    firstColumn: Int, width: Int, packedA: UnsafeMutablePointer<Scalar>, packedB: UnsafePointer<Scalar>
+    firstColumn: Int, width: Int, packedA: UnsafeMutablePointer<Scalar>, packedB: UnsafePointer<Scalar>,
+    edge: UnsafeMutablePointer<Scalar>
   ) {
     let tiles = EvenSplit(rowCount, limit: Geometry.rows)
-    let tileSize = Geometry.rows &* depth.count
-    for t in 0..<tiles.parts {
-      unsafe packColumns(
-        operands.a, rows: depth, firstColumn: firstRow &+ tiles.start(t), into: packedA + t &* tileSize)
-    }
+    unsafe packColumns(operands.a, rows: depth, firstColumn: firstRow, tiles: tiles, into: packedA)
     var column = 0
     while column < width {
       let panelWidth = min(Geometry.panelWidth, width &- column)
@@ -99,40 +105,61 @@
       for t in 0..<tiles.parts {
         let rows = tiles.range(t)
         let call = unsafe TileCall(
-          a: packedA + t &* tileSize, weights: panel, depth: depth.count, start: .accumulate, bias: nil,
+          a: packedA + t &* Geometry.packedTileStride, weights: panel, depth: depth.count, start: .accumulate, bias: nil,
           c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn &+ column),
-          cStride: operands.c.stride, width: panelWidth)
+          cStride: operands.c.stride)
         if panelWidth > V.lanes {
-          unsafe TileDispatch<V, 2>.runColumns(call, rows: rows.count)
+          unsafe TileDispatch<V, 2>.run(call, layout: .columns, rows: rows.count, width: panelWidth, edge: edge)
         } else {
-          unsafe TileDispatch<V, 1>.runColumns(call, rows: rows.count)
+          unsafe TileDispatch<V, 1>.run(call, layout: .columns, rows: rows.count, width: panelWidth, edge: edge)
         }
       }
       column &+= Geometry.panelWidth
     }
   }
 
-  /// Copies `Geometry.rows` columns of A side by side, rows in descending order. Columns are copied in whole vectors;
-  /// what a vector holds beyond them is overwritten by the next row's, or lands in the slack behind the block. Columns
-  /// beyond the matrix read as zero, and belong to rows of C that no tile computes.
+  /// For every tile, copies `Geometry.rows` columns of A side by side, rows in descending order.
+  ///
+  /// A row of A is read from left to right once, whatever its stride, and scattered to the tiles. Columns are copied in
+  /// whole vectors; what a vector holds beyond the tile's columns is overwritten by the next row's, or lands in the slack
+  /// between tiles. Columns beyond the matrix read as zero, and belong to rows of C that no tile computes.
   @inlinable @inline(__always)
   static func packColumns(
-    _ a: MatrixView<Scalar>, rows: Range<Int>, firstColumn: Int, into packed: UnsafeMutablePointer<Scalar>
+    _ a: MatrixView<Scalar>, rows: Range<Int>, firstColumn: Int, tiles: EvenSplit,
+    into packed: UnsafeMutablePointer<Scalar>
   ) {
     let vectors = (Geometry.rows &+ V.lanes &- 1) / V.lanes
-    let available = unsafe a.columns &- firstColumn
+    let width = tiles.start(tiles.parts)
+    // Tiles from this one on would read past the matrix with whole vectors.
+    var wholeTiles = tiles.parts
+    while wholeTiles > 0, unsafe firstColumn &+ tiles.start(wholeTiles &- 1) &+ vectors &* V.lanes > a.columns {
+      wholeTiles &-= 1
+    }
     var to = unsafe packed
     var r = rows.upperBound
     while r > rows.lowerBound {
       r &-= 1
       let from = unsafe a.pointer(row: r, column: firstColumn)
-      if available >= vectors &* V.lanes {
-        for j in 0..<vectors { unsafe V.load(from + j &* V.lanes).store(to + j &* V.lanes) }
-      } else {
+      // Two rows ahead: rows lie a stride apart, often a page, where no hardware prefetcher follows.
+      let ahead = unsafe a.pointer(row: max(rows.lowerBound, r &- 2), column: firstColumn)
+      var line = 0
+      while line < width {
+        unsafe recurrence_prefetch(ahead + line)
+        line &+= 64 / MemoryLayout<Scalar>.stride
+      }
+      var tile = unsafe to
+      for t in 0..<wholeTiles {
+        let column = unsafe from + tiles.start(t)
+        for j in 0..<vectors { unsafe V.load(column + j &* V.lanes).store(tile + j &* V.lanes) }
+        unsafe tile += Geometry.packedTileStride
+      }
+      for t in wholeTiles..<tiles.parts {
         for j in 0..<vectors {
-          let count = max(0, min(V.lanes, available &- j &* V.lanes))
-          unsafe V.load(from + j &* V.lanes, count: count).store(to + j &* V.lanes)
+          let first = tiles.start(t) &+ j &* V.lanes
+          let count = unsafe max(0, min(V.lanes, a.columns &- firstColumn &- first))
+          if count > 0 { unsafe V.load(from + first, count: count).store(tile + j &* V.lanes) }
         }
+        unsafe tile += Geometry.packedTileStride
       }
       unsafe to += Geometry.rows
     }

@@ -1,0 +1,40 @@
+// Checks at the entries of kernels. The conditions are inlined, the sentences are not. `fatalError`, not
+// `precondition`: kernel modules are compiled with `-Ounchecked`, which deletes preconditions and takes what they say
+// for granted.
+
+/// Bytes to which packed weights and scratch memory are aligned: a cache line, and the widest vector.
+@inlinable @inline(__always) public var kernelAlignment: Int { 64 }
+
+@inlinable @inline(__always)
+func checkRange(_ range: Range<Int>, within count: Int, _ name: StaticString) {
+  if range.lowerBound < 0 || range.upperBound > count || range.lowerBound > range.upperBound {
+    rangeFailure(range.lowerBound, range.upperBound, count, name)
+  }
+}
+
+@inlinable @inline(__always)
+func checkAlignment(_ pointer: UnsafeRawPointer, _ name: StaticString) {
+  if unsafe UInt(bitPattern: pointer) % UInt(kernelAlignment) != 0 {
+    unsafe alignmentFailure(UInt(bitPattern: pointer), name)
+  }
+}
+
+@inlinable @inline(__always)
+func checkEqual(_ actual: Int, _ expected: Int, _ name: StaticString, _ source: StaticString) {
+  if actual != expected { equalityFailure(actual, expected, name, source) }
+}
+
+@usableFromInline @inline(never)
+func rangeFailure(_ lower: Int, _ upper: Int, _ count: Int, _ name: StaticString) -> Never {
+  fatalError("\(name): expected a range within 0..<\(count), got \(lower)..<\(upper)")
+}
+
+@usableFromInline @inline(never)
+func alignmentFailure(_ address: UInt, _ name: StaticString) -> Never {
+  fatalError("\(name): expected a \(kernelAlignment)-byte aligned pointer, got 0x\(String(address, radix: 16))")
+}
+
+@usableFromInline @inline(never)
+func equalityFailure(_ actual: Int, _ expected: Int, _ name: StaticString, _ source: StaticString) -> Never {
+  fatalError("\(name): expected \(expected) (\(source)), got \(actual)")
+}
