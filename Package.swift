@@ -1,9 +1,9 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // The modules that instantiate kernels are compiled for speed in every configuration: a debug build of an embedding
 // application runs the same kernels as a release build, because `-Ounchecked` here follows (and so overrides) the
-// configuration's own flag. Unsafe flags in a versioned dependency need tools version 6.2 or later. The compiler
+// configuration's own flag. Unsafe flags in a versioned dependency need tools version 6.2, `@specialized` needs 6.3. The compiler
 // refuses to combine `-Ounchecked` with strict memory safety; the templates these modules instantiate live in
 // RecurrenceKernels, where it holds.
 let kernelSettings: [SwiftSetting] = [.unsafeFlags(["-Ounchecked"])]

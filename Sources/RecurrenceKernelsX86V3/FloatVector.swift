@@ -34,6 +34,11 @@ struct FloatVector: Vector {
   @inline(__always) static var isFused: Bool { true }
   @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self { Self(c.raw.addingProduct(a.raw, b.raw)) }
 
+  @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
+    let both = SIMD16<Float>(lowHalf: a.raw, highHalf: b.raw)
+    return (Self(both.evenHalf), Self(both.oddHalf))
+  }
+
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }
   @inline(__always) static func maximum(_ a: Self, _ b: Self) -> Self { select(isLess(a, b), b, a) }
   @inline(__always) static func isLess(_ a: Self, _ b: Self) -> Mask { a.raw .< b.raw }

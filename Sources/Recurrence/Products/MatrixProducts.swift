@@ -38,6 +38,8 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   ///
   /// Sizes of zero are legal: K = 0 leaves the bias, M = 0 or N = 0 does nothing. Traps with a sentence where shapes
   /// do not fit.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   @unsafe public mutating func multiply(
     _ a: MatrixView<Scalar>, _ weights: borrowing PackedWeights<Scalar>, bias: UnsafeBufferPointer<Scalar>? = nil,
     into c: MutableMatrixView<Scalar>, start: ProductStart = .bias
@@ -74,6 +76,8 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   ///   - c: in and out, [M, N]; must not overlap the other operands.
   ///
   /// Sizes of zero are legal and leave C as it is. Traps with a sentence where shapes do not fit.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   @unsafe public mutating func accumulateTransposed(
     _ a: MatrixView<Scalar>, _ b: MatrixView<Scalar>, into c: MutableMatrixView<Scalar>
   ) {

@@ -36,21 +36,49 @@
       let outputs = unsafe min(width, weights.rows &- first)
       let padded = paddedOutputs(outputs)
       let panel = unsafe packed + first &* depth
-      // Eight k at a time, so that both a row of W and a cache line of the panel are used up before moving on.
-      var k = 0
-      while k < depth {
-        let end = min(k &+ 8, depth)
-        for n in 0..<padded {
-          if n < outputs {
-            let row = unsafe weights.pointer(row: first &+ n, column: 0)
-            for i in k..<end { unsafe panel[i &* padded &+ n] = unsafe row[i] }
-          } else {
-            for i in k..<end { unsafe panel[i &* padded &+ n] = 0 }
-          }
+      for n in 0..<(padded / V.lanes) {
+        let row = n &* V.lanes
+        if row &+ V.lanes <= outputs {
+          unsafe packVector(weights, firstRow: first &+ row, into: panel + row, stride: padded)
+        } else {
+          unsafe packPartialVector(
+            weights, firstRow: first &+ row, rows: outputs &- row, into: panel + row, stride: padded)
         }
-        k = end
       }
       first &+= width
+    }
+  }
+
+  /// `lanes` outputs, whole blocks transposed in registers.
+  @inlinable @inline(__always)
+  static func packVector(
+    _ weights: MatrixView<Scalar>, firstRow: Int, into panel: UnsafeMutablePointer<Scalar>, stride: Int
+  ) {
+    let depth = unsafe weights.columns
+    var k = 0
+    while k &+ V.lanes <= depth {
+      unsafe V.transpose(
+        weights.pointer(row: firstRow, column: k), sourceStride: weights.stride,
+        to: panel + k &* stride, destinationStride: stride)
+      k &+= V.lanes
+    }
+    while k < depth {
+      for n in 0..<V.lanes {
+        unsafe panel[k &* stride &+ n] = unsafe weights.pointer(row: firstRow &+ n, column: k)[0]
+      }
+      k &+= 1
+    }
+  }
+
+  /// Fewer than `lanes` outputs, filled up with zeros.
+  @inlinable @inline(never)
+  static func packPartialVector(
+    _ weights: MatrixView<Scalar>, firstRow: Int, rows: Int, into panel: UnsafeMutablePointer<Scalar>, stride: Int
+  ) {
+    for k in unsafe 0..<weights.columns {
+      for n in 0..<V.lanes {
+        unsafe panel[k &* stride &+ n] = unsafe n < rows ? weights.pointer(row: firstRow &+ n, column: k)[0] : 0
+      }
     }
   }
 

@@ -14,8 +14,8 @@ func checkRange(_ range: Range<Int>, within count: Int, _ name: StaticString) {
 
 @inlinable @inline(__always)
 func checkAlignment(_ pointer: UnsafeRawPointer, _ name: StaticString) {
-  if unsafe UInt(bitPattern: pointer) % UInt(kernelAlignment) != 0 {
-    unsafe alignmentFailure(UInt(bitPattern: pointer), name)
+  if UInt(bitPattern: pointer) % UInt(kernelAlignment) != 0 {
+    alignmentFailure(UInt(bitPattern: pointer), name)
   }
 }
 

@@ -56,6 +56,9 @@ public protocol Vector: Sendable {
   /// mask ? a : b.
   static func select(_ mask: Mask, _ a: Self, _ b: Self) -> Self
 
+  /// The lanes of even and of odd index of `a` followed by `b`.
+  static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self)
+
   /// Bitwise operations on the representation.
   static func bitAnd(_ a: Self, _ b: Self) -> Self
   static func bitOr(_ a: Self, _ b: Self) -> Self
