@@ -45,8 +45,7 @@ struct DoubleVector: Vector {
   #endif
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
-    let both = SIMD4<Double>(lowHalf: a.raw, highHalf: b.raw)
-    return (Self(both.evenHalf), Self(both.oddHalf))
+    (Self(Raw(a.raw[0], b.raw[0])), Self(Raw(a.raw[1], b.raw[1])))
   }
 
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }

@@ -45,8 +45,10 @@ struct FloatVector: Vector {
   #endif
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
-    let both = SIMD8<Float>(lowHalf: a.raw, highHalf: b.raw)
-    return (Self(both.evenHalf), Self(both.oddHalf))
+    (
+      Self(Raw(lowHalf: a.raw.evenHalf, highHalf: b.raw.evenHalf)),
+      Self(Raw(lowHalf: a.raw.oddHalf, highHalf: b.raw.oddHalf))
+    )
   }
 
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }

@@ -35,8 +35,10 @@ struct DoubleVector: Vector {
   @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self { Self(c.raw.addingProduct(a.raw, b.raw)) }
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
-    let both = SIMD8<Double>(lowHalf: a.raw, highHalf: b.raw)
-    return (Self(both.evenHalf), Self(both.oddHalf))
+    (
+      Self(Raw(lowHalf: a.raw.evenHalf, highHalf: b.raw.evenHalf)),
+      Self(Raw(lowHalf: a.raw.oddHalf, highHalf: b.raw.oddHalf))
+    )
   }
 
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }
