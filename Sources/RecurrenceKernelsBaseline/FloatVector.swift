@@ -38,10 +38,12 @@ struct FloatVector: Vector {
   #if arch(x86_64)
   // SSE2 has no fused multiply-add, and `addingProduct` without one is a library call per lane.
   static var isFused: Bool { false }
-  @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self { Self(a.raw * b.raw + c.raw) }
+  @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self { Self(c.raw + a.raw * b.raw) }
   #else
   static var isFused: Bool { true }
-  @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self { Self(c.raw.addingProduct(a.raw, b.raw)) }
+  @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self {
+    Self(c.raw.addingProduct(a.raw, b.raw))
+  }
   #endif
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {

@@ -32,7 +32,9 @@ struct FloatVector: Vector {
   @inline(__always) static func * (a: Self, b: Self) -> Self { Self(a.raw * b.raw) }
   @inline(__always) static func / (a: Self, b: Self) -> Self { Self(a.raw / b.raw) }
   @inline(__always) static var isFused: Bool { true }
-  @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self { Self(c.raw.addingProduct(a.raw, b.raw)) }
+  @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self {
+    Self(c.raw.addingProduct(a.raw, b.raw))
+  }
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
     (

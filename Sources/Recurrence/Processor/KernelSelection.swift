@@ -47,7 +47,8 @@ public struct KernelSelection: Sendable, CustomStringConvertible {
     }
     instructionSet = supported.max() ?? .baseline
     if let wider = Processor.compiledInstructionSets.filter({ $0 > supported.max() ?? .baseline }).min() {
-      reason = "the widest that this processor runs; \(wider) lacks \(processor.missing(for: wider).joined(separator: ", "))"
+      reason =
+        "the widest that this processor runs; \(wider) lacks \(processor.missing(for: wider).joined(separator: ", "))"
     } else {
       reason = "the widest that this build contains"
     }

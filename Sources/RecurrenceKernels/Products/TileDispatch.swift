@@ -6,7 +6,9 @@
   ///   - width: columns of C that exist, 1 … columns · lanes.
   ///   - edge: `TileGeometry.edgeScratch` scalars, overwritten where `width` is not whole vectors.
   @inlinable @inline(__always)
-  static func run(_ call: TileCall<Scalar>, layout: TileLayout, rows: Int, width: Int, edge: UnsafeMutablePointer<Scalar>) {
+  static func run(
+    _ call: TileCall<Scalar>, layout: TileLayout, rows: Int, width: Int, edge: UnsafeMutablePointer<Scalar>
+  ) {
     if width == columns &* V.lanes {
       unsafe run(call, layout: layout, rows: rows)
     } else {
@@ -17,7 +19,9 @@
   /// The tile computes into `edge`. It starts at what was copied there, which is the same sum: C's content, the bias,
   /// or zero.
   @inlinable @inline(never)
-  static func runEdge(_ call: TileCall<Scalar>, layout: TileLayout, rows: Int, width: Int, edge: UnsafeMutablePointer<Scalar>) {
+  static func runEdge(
+    _ call: TileCall<Scalar>, layout: TileLayout, rows: Int, width: Int, edge: UnsafeMutablePointer<Scalar>
+  ) {
     let edgeStride = columns &* V.lanes
     for r in 0..<rows {
       let row = unsafe edge + r &* edgeStride

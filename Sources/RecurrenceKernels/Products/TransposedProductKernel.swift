@@ -105,7 +105,8 @@ public import CProcessor
       for t in 0..<tiles.parts {
         let rows = tiles.range(t)
         let call = unsafe TileCall(
-          a: packedA + t &* Geometry.packedTileStride, weights: panel, depth: depth.count, start: .accumulate, bias: nil,
+          a: packedA + t &* Geometry.packedTileStride, weights: panel, depth: depth.count, start: .accumulate,
+          bias: nil,
           c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn &+ column),
           cStride: operands.c.stride)
         if panelWidth > V.lanes {

@@ -14,7 +14,9 @@
 
   /// Traps with a sentence where a size is negative, the stride is below `columns`, the extent overflows, or a
   /// non-empty view has no memory.
-  public init(_ base: UnsafePointer<Scalar>?, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix") {
+  public init(
+    _ base: UnsafePointer<Scalar>?, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix"
+  ) {
     _ = unsafe checkedExtent(
       rows: rows, columns: columns, stride: stride ?? columns, hasMemory: base != nil,
       elementSize: MemoryLayout<Scalar>.stride, name: name)
@@ -25,12 +27,16 @@
   }
 
   /// Traps besides where `buffer` is shorter than the matrix.
-  public init(_ buffer: UnsafeBufferPointer<Scalar>, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix") {
+  public init(
+    _ buffer: UnsafeBufferPointer<Scalar>, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix"
+  ) {
     let extent = unsafe checkedExtent(
       rows: rows, columns: columns, stride: stride ?? columns, hasMemory: buffer.baseAddress != nil,
       elementSize: MemoryLayout<Scalar>.stride, name: name)
     if buffer.count < extent {
-      fatalError("\(name): \(rows) × \(columns) with stride \(stride ?? columns) needs \(extent) elements, the buffer has \(buffer.count)")
+      fatalError(
+        "\(name): \(rows) × \(columns) with stride \(stride ?? columns) needs \(extent) elements, the buffer has \(buffer.count)"
+      )
     }
     unsafe self.init(buffer.baseAddress, rows: rows, columns: columns, stride: stride, name: name)
   }
@@ -46,7 +52,9 @@
   public let columns: Int
   public let stride: Int
 
-  public init(_ base: UnsafeMutablePointer<Scalar>?, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix") {
+  public init(
+    _ base: UnsafeMutablePointer<Scalar>?, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix"
+  ) {
     let view = unsafe MatrixView(UnsafePointer(base), rows: rows, columns: columns, stride: stride, name: name)
     unsafe self.base = UnsafeMutablePointer(mutating: view.base)
     unsafe self.rows = rows
@@ -54,7 +62,10 @@
     unsafe self.stride = view.stride
   }
 
-  public init(_ buffer: UnsafeMutableBufferPointer<Scalar>, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix") {
+  public init(
+    _ buffer: UnsafeMutableBufferPointer<Scalar>, rows: Int, columns: Int, stride: Int? = nil,
+    name: StaticString = "matrix"
+  ) {
     let view = unsafe MatrixView(UnsafeBufferPointer(buffer), rows: rows, columns: columns, stride: stride, name: name)
     unsafe self.base = UnsafeMutablePointer(mutating: view.base)
     unsafe self.rows = rows
