@@ -16,19 +16,24 @@
   /// Columns of one packed panel.
   @inlinable @inline(__always) public static var panelWidth: Int { panelVectors &* V.lanes }
 
-  /// Depth of one block: a panel of 256 × two vectors takes 16 KiB at 256 bits, half of the smallest L1 in use.
-  @inlinable @inline(__always) public static var depthBlock: Int { 256 }
+  /// Depth of one block: a panel takes 32 KiB. Half of that would stay in L1; streaming it from L2 costs less than
+  /// starting and ending twice as many tiles (1.5 % of a product of 1024³ on 16 registers).
+  @inlinable @inline(__always)
+  public static var depthBlock: Int { 32768 / (panelWidth &* MemoryLayout<V.Scalar>.stride) }
   /// Elements from one row of a copied block of A to the next. Fixed, so that the rows of a tile are constant
   /// displacements from one register; not a power of two, so that they fall into different cache sets.
   @inlinable @inline(__always) public static var copiedRowStride: Int {
     depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride
   }
-  /// Rows of A copied at a time: about 150 KiB, which stays in L2 while all panels pass over it.
-  @inlinable @inline(__always) public static var rowBlock: Int { 576 / MemoryLayout<V.Scalar>.stride }
-  /// Columns of A packed at a time in AᵀB: up to 300 KiB. Rows of A are read in pieces of this length, and short pieces
-  /// of far-apart rows cost a page walk each.
+  /// Rows of A copied at a time, whole tiles: at most 192 KiB, which stays in L2 while all panels pass over it.
   @inlinable @inline(__always)
-  public static var transposedRowBlock: Int { 1152 / MemoryLayout<V.Scalar>.stride }
+  public static var rowBlock: Int { 196_608 / (copiedRowStride &* MemoryLayout<V.Scalar>.stride) / rows &* rows }
+  /// Columns of A packed at a time in AᵀB, whole tiles: at most 288 KiB. Rows of A are read in pieces of this length, and
+  /// short pieces of far-apart rows cost a page walk each.
+  @inlinable @inline(__always)
+  public static var transposedRowBlock: Int {
+    294_912 / (depthBlock &* MemoryLayout<V.Scalar>.stride) / rows &* rows
+  }
   /// Columns of B packed at a time in AᵀB.
   @inlinable @inline(__always) public static var columnBlock: Int { 512 }
 
@@ -43,7 +48,7 @@
   /// Scalars of scratch memory that `TransposedProductKernel` needs: an edge tile and blocks of A and of B.
   @inlinable @inline(__always)
   public static var transposedScratch: Int {
-    edgeScratch &+ columnBlock &* depthBlock &+ (transposedRowBlock &+ rows &- 1) / rows &* packedTileStride
+    edgeScratch &+ columnBlock &* depthBlock &+ transposedRowBlock / rows &* packedTileStride
   }
 }
 

@@ -141,8 +141,8 @@ public import CProcessor
     while r > rows.lowerBound {
       r &-= 1
       let from = unsafe a.pointer(row: r, column: firstColumn)
-      // Two rows ahead: rows lie a stride apart, often a page, where no hardware prefetcher follows.
-      let ahead = unsafe a.pointer(row: max(rows.lowerBound, r &- 2), column: firstColumn)
+      // Four rows ahead: rows lie a stride apart, often a page, where no hardware prefetcher follows.
+      let ahead = unsafe a.pointer(row: max(rows.lowerBound, r &- 4), column: firstColumn)
       var line = 0
       while line < width {
         unsafe recurrence_prefetch(ahead + line)
