@@ -63,7 +63,8 @@ private func benchmarkCase<Scalar: RecurrenceScalar>(
         .number("ns_per_element", time.median / Double(count) * 1e9, digits: 4),
         .number("max_ulp", worst, digits: 3),
         .number("best", time.minimum / Double(count) * 1e9, digits: 4).inTableOnly,
-        .number("spread", time.spread).inTableOnly,
+        .number("spread", time.spread, width: 6).inTableOnly,
+        .number("cpu", time.processors, digits: 2, width: 4).inTableOnly,
       ])
   }
 }

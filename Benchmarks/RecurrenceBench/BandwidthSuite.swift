@@ -53,7 +53,8 @@ private func measure(
       .text("isa", set.rawValue),
       .number("gbytes_per_second", Double(bytes) / time.median / 1e9, digits: 2),
       .number("best", Double(bytes) / time.minimum / 1e9, digits: 2).inTableOnly,
-      .number("spread", time.spread).inTableOnly,
+      .number("spread", time.spread, width: 6).inTableOnly,
+      .number("cpu", time.processors, digits: 2, width: 4).inTableOnly,
     ])
 }
 

@@ -66,6 +66,7 @@ private func measure<Scalar: RecurrenceScalar>(_ variant: Variant, _: Scalar.Typ
     .number("ms_min", time.minimum * 1e3, digits: 4, width: 10),
     .number("ms_max", time.maximum * 1e3, digits: 4, width: 10),
     .number("spread", time.spread, width: 6).inTableOnly,
+    .number("cpu", time.processors, digits: 2, width: 4).inTableOnly,
     .number("gflops", problem.flops / time.median / 1e9, digits: 2, width: 8),
     .number("gflops_best", problem.flops / time.minimum / 1e9, digits: 2).inTableOnly,
     .number("roof", roof, width: 5),

@@ -32,7 +32,8 @@ private func peakCase<Scalar: RecurrenceScalar>(
         // A limit is what was reached at best; the median says how often.
         .number("gflops", loop.flopsPerRepetition / time.minimum / 1e9, digits: 2),
         .number("gflops_median", loop.flopsPerRepetition / time.median / 1e9, digits: 2).inTableOnly,
-        .number("spread", time.spread).inTableOnly,
+        .number("spread", time.spread, width: 6).inTableOnly,
+        .number("cpu", time.processors, digits: 2, width: 4).inTableOnly,
         .integer("lanes", kernels.geometry.lanes).inTableOnly,
         .text("fma", kernels.geometry.isFused ? "fused" : "mul, add").inTableOnly,
       ])

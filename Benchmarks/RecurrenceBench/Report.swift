@@ -27,17 +27,17 @@ struct Record {
     return "{" + values.map { "\(quoted($0.name)):\($0.value.json)" }.joined(separator: ",") + "}"
   }
 
-  var header: String {
-    zip(fields, widths).map { field, width in pad(field.name, to: width, left: field.value.isText) }
-      .joined(separator: "  ")
-  }
+  var header: String { line { $0.name } }
 
-  var row: String {
-    zip(fields, widths).map { field, width in pad(field.value.cell, to: width, left: field.value.isText) }
-      .joined(separator: "  ")
-  }
+  var row: String { line { $0.value.cell } }
 
-  private var widths: [Int] { fields.map { max($0.name.count, $0.width) } }
+  private func line(_ cell: (Field) -> String) -> String {
+    let cells = fields.map { field in
+      pad(cell(field), to: max(field.name.count, field.width), left: field.value.isText)
+    }
+    let line = cells.joined(separator: "  ")
+    return String(line[...(line.lastIndex { $0 != " " } ?? line.startIndex)])
+  }
 }
 
 extension Record.Field {

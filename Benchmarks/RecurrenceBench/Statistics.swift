@@ -1,3 +1,5 @@
+import Foundation
+
 // From runs of a body to the few numbers that are reported. One sample is the mean time of enough repetitions to fill
 // 200 µs: the clock's own cost and its resolution (some 50 ns together) are then below a thousandth of a sample.
 
@@ -10,11 +12,15 @@ struct Statistics {
   /// (p90 − p10) / median: the width of the middle four fifths. Unlike the standard deviation, one interruption by
   /// another process does not inflate it.
   let spread: Double
+  /// Seconds of processor time that this process used in one second of sampling: near the number of threads where it had
+  /// the cores to itself. Where it is lower, other processes ran in between, and long samples contain them.
+  let processors: Double
 
   /// `samples` must not be empty.
-  init(_ samples: [Double]) {
+  init(_ samples: [Double], processors: Double) {
     precondition(!samples.isEmpty, "statistics: no samples")
     let sorted = samples.sorted()
+    self.processors = processors
     count = sorted.count
     minimum = sorted[0]
     maximum = sorted[sorted.count - 1]
@@ -41,6 +47,13 @@ func secondsTaken(_ body: () -> Void) -> Double {
   return (clock.now - start) / .seconds(1)
 }
 
+/// Seconds of processor time that this process has used, in all its threads.
+private func processorTime() -> Double {
+  var time = timespec()
+  guard unsafe clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time) == 0 else { return 0 }
+  return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+}
+
 /// Collects samples of a body that does its work as many times as it is told.
 ///
 /// The body holds the inner loop itself, so that one closure call is paid per sample and not per repetition.
@@ -55,7 +68,12 @@ struct Sampler {
   /// Seconds per repetition.
   private(set) var samples: [Double] = []
 
-  var statistics: Statistics { Statistics(samples) }
+  private var wallSeconds = 0.0
+  private var processorSeconds = 0.0
+
+  var statistics: Statistics {
+    Statistics(samples, processors: wallSeconds > 0 ? processorSeconds / wallSeconds : 0)
+  }
 
   /// Runs the body until its time is stable, and finds how many repetitions fill a sample.
   ///
@@ -90,12 +108,16 @@ struct Sampler {
   /// Takes samples for `seconds`, and at least `count`.
   mutating func collect(seconds: Double, atLeast count: Int = Sampler.fewestSamples, _ body: (Int) -> Void) {
     let clock = ContinuousClock()
-    let deadline = clock.now + .seconds(seconds)
+    let start = clock.now
+    // Read once per call and not once per sample: unlike the wall clock, it costs a system call.
+    let processorStart = processorTime()
     var taken = 0
-    while taken < count || clock.now < deadline {
+    while taken < count || clock.now - start < .seconds(seconds) {
       samples.append(secondsTaken { body(repetitions) } / Double(repetitions))
       taken += 1
     }
+    processorSeconds += processorTime() - processorStart
+    wallSeconds += (clock.now - start) / .seconds(1)
   }
 
   /// Warms up, takes samples for `seconds`, and returns their statistics.
