@@ -14,7 +14,19 @@ struct MatmulOperands<Scalar: RecurrenceScalar>: ~Copyable {
   /// b, packed; empty for tn, which packs its own operands.
   private var weights: PackedWeights<Scalar>
   private var products: MatrixProducts<Scalar>
+  private var precision = Precision.full
 
+  /// What the operands are made of.
+  enum Precision {
+    /// Multiples of 1/8 from −1 to 7/8. A sum of K products is then exact, whatever its order, and a wrong one cannot
+    /// hide among rounding errors: what verifies.
+    case coarse
+    /// Every bit of the significand in play: what is timed, because the power that a multiplier draws, and with it the
+    /// clock, depends on its operands.
+    case full
+  }
+
+  /// Memory for the operands, all zero; `fill` before anything else.
   init(_ problem: MatmulProblem, threads: Int, kernels: Kernels<Scalar>) {
     self.problem = problem
     let (m, n, k) = (problem.m, problem.n, problem.k)
@@ -25,10 +37,22 @@ struct MatmulOperands<Scalar: RecurrenceScalar>: ~Copyable {
     weights = PackedWeights(
       outputs: problem.operation == .tn ? 0 : n, depth: problem.operation == .tn ? 0 : k, kernels: kernels)
     products = MatrixProducts(threads: threads, kernels: kernels)
-    for i in 0..<(m * k) { unsafe a.unsafePointer[i] = operand(1, i) }
-    for i in 0..<(n * k) { unsafe b.unsafePointer[i] = operand(2, i) }
-    for i in 0..<n { unsafe bias.unsafePointer[i] = operand(3, i) }
+  }
+
+  mutating func fill(_ precision: Precision) {
+    self.precision = precision
+    for i in 0..<a.count { unsafe a.unsafePointer[i] = element(1, i) }
+    for i in 0..<b.count { unsafe b.unsafePointer[i] = element(2, i) }
+    for i in 0..<bias.count { unsafe bias.unsafePointer[i] = element(3, i) }
     pack()
+  }
+
+  private func element(_ stream: UInt64, _ index: Int) -> Scalar {
+    let value: Scalar = operand(stream, index)
+    return switch precision {
+    case .coarse: (value * 8).rounded(.down) / 8
+    case .full: value
+    }
   }
 
   private mutating func pack() {
@@ -73,7 +97,7 @@ struct MatmulOperands<Scalar: RecurrenceScalar>: ~Copyable {
   /// Outputs are preset to NaN where the product overwrites them, so that one that was never written is found out.
   mutating func verify(_ label: String) throws(BenchmarkFailure) {
     let (m, n) = (problem.m, problem.n)
-    for i in 0..<(m * n) { unsafe c.unsafePointer[i] = problem.operation == .tn ? operand(4, i) : .nan }
+    for i in 0..<(m * n) { unsafe c.unsafePointer[i] = problem.operation == .tn ? element(4, i) : .nan }
     multiply()
     let all = problem.flops <= 8e6
     for sample in 0..<(all ? m * n : 256) {
@@ -99,13 +123,16 @@ struct MatmulOperands<Scalar: RecurrenceScalar>: ~Copyable {
   /// roundings: its own product's and those of K additions. Hence |error| ≤ γ(K + 1) · (|s| + Σ|aₖbₖ|), with
   /// γ(n) = nu / (1 − nu) (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., §3.1). The oracle's own
   /// error is bounded by the same expression with the roundoff of `Double`.
+  ///
+  /// Of coarse operands all terms are multiples of 2⁻⁶ and at most 1 in magnitude, so partial sums are at most K + 1: they
+  /// are exact, and the bound is zero, where 64·(K + 1) does not exceed 2 to the number of bits of a significand.
   private func naive(row: Int, column: Int) -> (exact: Double, bound: Double) {
     let (m, n, k) = (problem.m, problem.n, problem.k)
     var sum =
       switch problem.operation {
       case .nt: Double(bias[column])
       case .nn: 0.0
-      case .tn: Double(operand(4, row * n + column, as: Scalar.self))
+      case .tn: Double(element(4, row * n + column))
       }
     var magnitude = abs(sum)
     for i in 0..<k {
@@ -118,6 +145,7 @@ struct MatmulOperands<Scalar: RecurrenceScalar>: ~Copyable {
       sum += product
       magnitude += abs(product)
     }
+    if precision == .coarse && 64 * (Double(k) + 1) <= 1 / Scalar.unitRoundoff { return (sum, 0) }
     return (sum, (gamma(k + 1, Scalar.unitRoundoff) + gamma(k + 1, Double.unitRoundoff)) * magnitude)
   }
 }

@@ -48,11 +48,13 @@ private func measure<Scalar: RecurrenceScalar>(_ variant: Variant, _: Scalar.Typ
   try requireMemory(bytes: 2 * problem.elements * MemoryLayout<Scalar>.stride, label: label)
   let kernels = try requireKernels(variant.set, of: Scalar.self)
   var operands = MatmulOperands<Scalar>(problem, threads: variant.threads, kernels: kernels)
+  operands.fill(.coarse)
   try operands.verify(label)
+  operands.fill(.full)
   let (time, roof) = PeakMeter.measure(
     kernels: kernels, threads: variant.threads, flops: problem.flops, seconds: variant.seconds
   ) { operands.run(repetitions: $0, includingPacking: variant.includesPacking) }
-  // Again: the memory must still hold the operands, and threads that tread on each other may do so rarely.
+  // Again, on the operands that were timed: threads that tread on each other's memory may do so rarely.
   try operands.verify(label)
   var fields: [Record.Field] = [
     .text("op", problem.operation.rawValue, width: 2),
