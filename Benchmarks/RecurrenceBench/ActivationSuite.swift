@@ -5,8 +5,9 @@ import Recurrence
   let name: String
   /// out[i] ← f(in[i]) for i in 0..<count, with the kernels given.
   let evaluate:
-    @Sendable (_ kernels: Kernels<Scalar>, _ input: UnsafePointer<Scalar>, _ output: UnsafeMutablePointer<Scalar>, _ count: Int)
-      -> Void
+    @Sendable (
+      _ kernels: Kernels<Scalar>, _ input: UnsafePointer<Scalar>, _ output: UnsafeMutablePointer<Scalar>, _ count: Int
+    ) -> Void
   /// f in double precision, with an error well below that of `evaluate` where `Scalar` is `Float`.
   let reference: @Sendable (Double) -> Double
   /// Largest error that counts as right, in units in the last place.

@@ -3,7 +3,8 @@ import Recurrence
 
 extension Suite {
   static let bandwidth = Suite(
-    name: "bandwidth", summary: "sequential reads of a working set, one thread; level is the smallest cache that holds it"
+    name: "bandwidth",
+    summary: "sequential reads of a working set, one thread; level is the smallest cache that holds it"
   ) { options in
     let levels = CacheLevels()
     return options.instructionSets.flatMap { set in

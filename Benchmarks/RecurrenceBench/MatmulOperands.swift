@@ -124,8 +124,8 @@ struct MatmulOperands<Scalar: RecurrenceScalar>: ~Copyable {
   /// γ(n) = nu / (1 − nu) (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., §3.1). The oracle's own
   /// error is bounded by the same expression with the roundoff of `Double`.
   ///
-  /// Of coarse operands all terms are multiples of 2⁻⁶ and at most 1 in magnitude, so partial sums are at most K + 1: they
-  /// are exact, and the bound is zero, where 64·(K + 1) does not exceed 2 to the number of bits of a significand.
+  /// Of coarse operands all terms are multiples of 2⁻⁶ and at most 1 in magnitude, so partial sums are at most K + 1:
+  /// they are exact, and the bound is zero, where 64·(K + 1) does not exceed 2 to the number of bits of a significand.
   private func naive(row: Int, column: Int) -> (exact: Double, bound: Double) {
     let (m, n, k) = (problem.m, problem.n, problem.k)
     var sum =

@@ -34,8 +34,8 @@ extension Options {
         Every result is checked before it is timed; a wrong one is reported, not measured.
         A sample is the mean over as many calls as fill 200 µs. ms is the median of the samples, ms_min and ms_max
         the extremes, spread is (p90 - p10) / median. cpu is processor time over wall-clock time: below the number
-        of threads, other processes took part of the cores, and the line is to be repeated. gflops counts 2·M·N·K and is computed from ms,
-        gflops_best from ms_min.
+        of threads, other processes took part of the cores, and the line is to be repeated.
+        gflops counts 2·M·N·K and is computed from ms, gflops_best from ms_min.
         roof is gflops_best over the best peak. The peak is the rate of independent multiply-adds in registers, for
         the same element type, instruction set and thread count. It is measured before, between and after four slices
         of each case, so that a drifting clock moves both; its largest sample counts.

@@ -71,7 +71,8 @@ struct Options: Sendable {
     case "--shapes": shapes.append(try Self.shape(value))
     case "--threads": threads = try Self.pieces(value).map { piece throws(UsageError) in try Self.threadCount(piece) }
     case "--isa": namedInstructionSets = try Self.instructionSets(value)
-    case "--dtype": elementTypes = try Self.pieces(value).map { piece throws(UsageError) in try Self.elementType(piece) }
+    case "--dtype":
+      elementTypes = try Self.pieces(value).map { piece throws(UsageError) in try Self.elementType(piece) }
     default:
       guard let seconds = Double(value), seconds > 0, seconds <= 3600 else {
         throw UsageError("--seconds: expected a number above 0 and at most 3600, got \"\(value)\"")
@@ -87,7 +88,8 @@ struct Options: Sendable {
   private static func shape(_ value: String) throws(UsageError) -> [Int] {
     let sizes = pieces(value).map { Int($0) ?? 0 }
     let known = Suite.all.filter { !$0.shapeLetters.isEmpty }
-    if known.contains(where: { $0.shapeLetters.count == sizes.count }), sizes.allSatisfy({ (1...1 << 20).contains($0) }) {
+    let fits = known.contains { $0.shapeLetters.count == sizes.count }
+    if fits && sizes.allSatisfy({ (1...1 << 20).contains($0) }) {
       return sizes
     }
     let forms = known.map { "\($0.shapeLetters.joined(separator: ",")) (\($0.name))" }.joined(separator: " or ")

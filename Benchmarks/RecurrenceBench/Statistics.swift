@@ -12,8 +12,8 @@ struct Statistics {
   /// (p90 − p10) / median: the width of the middle four fifths. Unlike the standard deviation, one interruption by
   /// another process does not inflate it.
   let spread: Double
-  /// Seconds of processor time that this process used in one second of sampling: near the number of threads where it had
-  /// the cores to itself. Where it is lower, other processes ran in between, and long samples contain them.
+  /// Seconds of processor time that this process used in one second of sampling: near the number of threads where it
+  /// had the cores to itself. Where it is lower, other processes ran in between, and long samples contain them.
   let processors: Double
 
   /// `samples` must not be empty.
