@@ -1,22 +1,69 @@
+import Foundation
 import Recurrence
-import RecurrenceKernels
-let args = CommandLine.arguments.dropFirst()
-let op = args.first!
-let n = args.dropFirst().map { Int($0)! }
-let M = n[0], N = n[1], K = n[2], reps = n[3]
-let k = Kernels<Float>.selected
-var x = MatrixProducts<Float>(threads: 1, kernels: k)
-let a = AlignedBuffer<Float>(count: M*K), w = AlignedBuffer<Float>(count: N*K), c = AlignedBuffer<Float>(count: M*N)
-switch op {
-case "peak": var s: Float = 0; for _ in 0..<reps { s += k.table.peak(iterations: 1000, multiplier: 0.999, addend: 0.001) }; print(s)
-case "nt":
-  var p = PackedWeights<Float>(outputs: N, depth: K, kernels: k)
-  unsafe p.packRows(MatrixView(w.unsafePointer, rows: N, columns: K))
-  for _ in 0..<reps { unsafe x.multiply(MatrixView(a.unsafePointer, rows: M, columns: K), p, into: MutableMatrixView(c.unsafePointer, rows: M, columns: N)) }
-case "tn":
-  for _ in 0..<reps { unsafe x.accumulateTransposed(MatrixView(a.unsafePointer, rows: K, columns: M), MatrixView(w.unsafePointer, rows: K, columns: N), into: MutableMatrixView(c.unsafePointer, rows: M, columns: N)) }
-case "pack":
-  var p = PackedWeights<Float>(outputs: N, depth: K, kernels: k)
-  for _ in 0..<reps { unsafe p.packRows(MatrixView(w.unsafePointer, rows: N, columns: K)) }
-default: break
+
+enum Exhaustive {
+  /// What `--exhaustive` runs; returns whether everything it checked was right. nil where there is nothing to run.
+  static var check: ((Options) throws -> Bool)? { nil }
 }
+
+/// What a reader must know beside the numbers.
+func describeMachine(to reporter: Reporter) {
+  let processor = Processor.current.name
+  let caches = CacheLevels().summary
+  reporter.print("processor  \(processor.isEmpty ? "unnamed" : processor)\(caches.isEmpty ? "" : ", \(caches)")")
+  reporter.print("kernels    \(KernelSelection.current)")
+  #if DEBUG
+  reporter.print("note       debug build: kernels are compiled for speed all the same, the code around them is not")
+  #endif
+  reporter.print("note       for steady numbers pin the process: taskset -c 0 recurrence-bench (one core per thread)")
+}
+
+/// Runs, or lists, the cases that are wanted. Returns the exit status.
+func runSuites(_ options: Options) throws -> Int32 {
+  var reporter = Reporter(json: options.json)
+  let chosen = Suite.all.map { suite in (suite, suite.cases(options).filter { options.wants($0.label) }) }
+  if chosen.allSatisfy({ $0.1.isEmpty }) {
+    throw UsageError("no case matches --filter \(options.filters.joined(separator: ",")); --list prints them all")
+  }
+  if options.listsCases {
+    for (_, cases) in chosen { for wanted in cases { reporter.print(wanted.label) } }
+    return 0
+  }
+  if !options.json { describeMachine(to: reporter) }
+  var status: Int32 = 0
+  for (suite, cases) in chosen {
+    for wanted in cases {
+      // One wrong kernel must not hide the numbers, or the errors, of the others.
+      do { reporter.add(try wanted.run(), of: suite) } catch {
+        Reporter.complain(error.description)
+        status = 1
+      }
+    }
+  }
+  return status
+}
+
+func run(_ arguments: [String]) -> Int32 {
+  do {
+    let options = try Options(arguments)
+    if options.showsHelp {
+      Reporter(json: false).print(Options.help)
+      return 0
+    }
+    try KernelSelection.validate()
+    try options.checkInstructionSets()
+    if options.exhaustive {
+      guard let check = Exhaustive.check else { throw BenchmarkFailure("this build has no exhaustive check") }
+      return try check(options) ? 0 : 1
+    }
+    return try runSuites(options)
+  } catch let error as UsageError {
+    Reporter.complain(error.description)
+    return 2
+  } catch {
+    Reporter.complain("\(error)")
+    return 1
+  }
+}
+
+exit(run(Array(CommandLine.arguments.dropFirst())))
