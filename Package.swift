@@ -37,7 +37,9 @@ let package = Package(
   ],
   targets: [
     .target(name: "CProcessor"),
-    .target(name: "RecurrenceKernels", swiftSettings: [.strictMemorySafety()]),
+    .target(
+      name: "RecurrenceKernels", exclude: ["Activations/Coefficients"],
+      swiftSettings: [.strictMemorySafety()]),
     .target(
       name: "RecurrenceKernelsBaseline", dependencies: ["RecurrenceKernels"],
       swiftSettings: kernelSettings),

@@ -1,0 +1,81 @@
+// The logistic function σ(x) = 1 / (1 + e^−x) and its integral, softplus(x) = ln(1 + e^x).
+//
+// Both are computed from a = |x|, so that e^−a ≤ 1. With n = round(a / ln 2), r = a − n·ln 2, t = 2⁻ⁿ and
+// P = 2·tanh(r/2) = r + r³·q(r²), we have e^−a = t·(1 − P/2) / (1 + P/2) and therefore
+//
+//   σ(−a) = t·(1 − P/2) / D,   D = 1 + t + (1 − t)·P/2.
+//
+// Dividing e^−a, rounded, by 1 + e^−a, rounded, can err by 2.5 ulp. Splitting off the 1 that (1 − P/2)/D tends to
+// leaves a quotient below 0.6, whose error counts for less, and σ keeps its relative accuracy down to subnormal results:
+//
+//   σ(−a) = t · (1 − (P·(1 − t/2) + t) / D),   σ(a) = 1 − σ(−a).
+//
+// Softplus is max(x, 0) + ln(1 + e^−a), and ln(1 + e^−a) = 2·artanh(S/2) with S = 2e^−a / (2 + e^−a) ≤ 2/3. S has the
+// same shape: S = t·Z,
+//
+//   Z = 1 − (P·(2 − t/2) + t) / (2 + t + (1 − t/2)·P),   ln(1 + e^−a) = t·(Z + Z·S²·q(S²)).
+//
+// e^−r = (2 − P) / (2 + P) replaces a polynomial of degree 6 by one of degree 3 in r²: the division is there anyway.
+// On such forms, and on the two-part ln 2, see J.-M. Muller, "Elementary Functions", 3rd ed., chapter 11.
+
+/// What σ and softplus have in common: e^−a = t·(2 − P) / (2 + P).
+@usableFromInline
+struct DecayReduction<V: Vector> {
+  /// 2⁻ⁿ; subnormal or zero for a beyond 87 (`Float`).
+  @usableFromInline let t: V
+  /// 2·tanh(r/2), |P| ≤ 0.345.
+  @usableFromInline let doubledTanh: V
+  /// 1 − t/2.
+  @usableFromInline let complement: V
+
+  /// a must not be negative; it may be NaN or +∞.
+  @inlinable @inline(__always)
+  init(_ a: V) {
+    typealias Scalar = V.Scalar
+    let a = V.minimum(a, V(repeating: -Scalar.expLowest))
+    let shift = V(repeating: Scalar.raisedExponentShift)
+    let shifted = V.multiplyAdd(a, V(repeating: -Scalar.inverseLn2), shift)
+    let n = shifted - shift
+    // 2⁻ⁿ may be subnormal, which no shift can make. A product with a subnormal power of two still rounds once.
+    t = V.shiftBitsLeft(shifted, by: Scalar.fractionBits) * V(repeating: Scalar.raisedExponentScale)
+    let r = V.multiplyAdd(n, V(repeating: Scalar.ln2Low), V.multiplyAdd(n, V(repeating: Scalar.ln2High), a))
+    let square = r * r
+    doubledTanh = V.multiplyAdd(r * square, Scalar.doubledTanhQuotient(square), r)
+    complement = V.multiplyAdd(t, V(repeating: -0.5), V(repeating: 1))
+  }
+}
+
+extension Vector {
+  /// 1 / (1 + e^−x), in [0, 1].
+  ///
+  /// - σ(±0) = ½ exactly, σ(−∞) = 0, σ(+∞) = 1; NaN gives NaN.
+  /// - σ(x) → e^x as x → −∞, with the relative accuracy of exp down to subnormal results.
+  @inlinable @inline(__always)
+  public static func sigmoid(_ x: Self) -> Self {
+    let one = Self(repeating: 1)
+    let e = DecayReduction(x.magnitude)
+    let dividend = multiplyAdd(e.doubledTanh, e.complement, e.t)
+    let divisor = multiplyAdd(e.doubledTanh, e.complement - Self(repeating: 0.5), e.t + one)
+    let falling = e.t * (one - dividend / divisor)
+    return select(isLess(x, zero), falling, one - falling)
+  }
+
+  /// ln(1 + e^x), at least max(x, 0).
+  ///
+  /// - softplus(−∞) = 0, softplus(+∞) = +∞; NaN gives NaN.
+  /// - softplus(x) → e^x as x → −∞, with the relative accuracy of exp down to subnormal results.
+  @inlinable @inline(__always)
+  public static func softplus(_ x: Self) -> Self {
+    let one = Self(repeating: 1)
+    let e = DecayReduction(x.magnitude)
+    let dividend = multiplyAdd(e.doubledTanh, e.complement + one, e.t)
+    let divisor = multiplyAdd(e.doubledTanh, e.complement, e.t + Self(repeating: 2))
+    let quotient = dividend / divisor
+    let z = one - quotient
+    let s = e.t * z
+    let square = s * s
+    // Z is not rounded on the way: 1 is added to what is left of Z + Z·S²·q after taking it out.
+    let tail = multiplyAdd(z * square, Scalar.doubledArtanhQuotient(square), quotient.negated)
+    return maximum(x, zero) + e.t * (one + tail)
+  }
+}
