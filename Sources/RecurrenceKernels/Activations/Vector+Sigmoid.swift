@@ -10,10 +10,11 @@
 //
 //   σ(−a) = t · (1 − (P·(1 − t/2) + t) / D),   σ(a) = 1 − σ(−a).
 //
-// Softplus is max(x, 0) + ln(1 + e^−a), and ln(1 + e^−a) = 2·artanh(S/2) with S = 2e^−a / (2 + e^−a) ≤ 2/3. S has the
-// same shape: S = t·Z,
+// Softplus is max(x, 0) + ln(1 + e^−a), and ln(1 + e^−a) = 2·artanh(S/2) with S = 2e^−a / (2 + e^−a) ≤ 2/3. S has a
+// similar shape. Here the part split off is c = 1 − t/4, nearer to the value than 1, because the sum with x adds a
+// rounding that σ has not. With α = 1 − t/2, so that c = (1 + α)/2: S = t·Z,
 //
-//   Z = 1 − (P·(2 − t/2) + t) / (2 + t + (1 − t/2)·P),   ln(1 + e^−a) = t·(Z + Z·S²·q(S²)).
+//   Z = c − w,   w = (P·(1 + α·c) + α·(1 − α)) / (2 + t + α·P),   ln(1 + e^−a) = t·(c + (Z·S²·q(S²) − w)).
 //
 // e^−r = (2 − P) / (2 + P) replaces a polynomial of degree 6 by one of degree 3 in r²: the division is there anyway.
 // On such forms, and on the two-part ln 2, see J.-M. Muller, "Elementary Functions", 3rd ed., chapter 11.
@@ -57,7 +58,8 @@ extension Vector {
     let dividend = multiplyAdd(e.doubledTanh, e.complement, e.t)
     let divisor = multiplyAdd(e.doubledTanh, e.complement - Self(repeating: 0.5), e.t + one)
     let falling = e.t * (one - dividend / divisor)
-    return select(isLess(x, zero), falling, one - falling)
+    // In this order, difference first, the choice is a masked subtraction on AVX-512.
+    return select(isLessOrEqual(zero, x), one - falling, falling)
   }
 
   /// ln(1 + e^x), at least max(x, 0).
@@ -68,14 +70,17 @@ extension Vector {
   public static func softplus(_ x: Self) -> Self {
     let one = Self(repeating: 1)
     let e = DecayReduction(x.magnitude)
-    let dividend = multiplyAdd(e.doubledTanh, e.complement + one, e.t)
+    let start = multiplyAdd(e.complement, Self(repeating: 0.5), Self(repeating: 0.5))
+    let dividend = multiplyAdd(
+      e.doubledTanh, multiplyAdd(e.complement, start, one),
+      negatedMultiplyAdd(e.complement, e.complement, e.complement))
     let divisor = multiplyAdd(e.doubledTanh, e.complement, e.t + Self(repeating: 2))
     let quotient = dividend / divisor
-    let z = one - quotient
+    // Z, rounded, serves the small terms only.
+    let z = start - quotient
     let s = e.t * z
     let square = s * s
-    // Z is not rounded on the way: 1 is added to what is left of Z + Z·S²·q after taking it out.
     let tail = multiplyAdd(z * square, Scalar.doubledArtanhQuotient(square), quotient.negated)
-    return maximum(x, zero) + e.t * (one + tail)
+    return maximum(x, zero) + e.t * (start + tail)
   }
 }
