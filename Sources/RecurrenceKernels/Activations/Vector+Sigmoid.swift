@@ -5,10 +5,12 @@
 //
 //   σ(−a) = t·(1 − P/2) / D,   D = 1 + t + (1 − t)·P/2.
 //
-// Dividing e^−a, rounded, by 1 + e^−a, rounded, can err by 2.5 ulp. Splitting off the 1 that (1 − P/2)/D tends to
-// leaves a quotient below 0.6, whose error counts for less, and σ keeps its relative accuracy down to subnormal results:
+// Dividing e^−a, rounded, by 1 + e^−a, rounded, can err by 2.5 ulp. Splitting off α = 1 − t/2, which is ½ at t = 1 and
+// near the value of (1 − P/2)/D elsewhere, leaves a small quotient, whose errors count for little; so neighbouring
+// arguments give results in order, up to an ulp, and σ keeps its relative accuracy down to subnormal results. With
+// β = (1 − t)/2:
 //
-//   σ(−a) = t · (1 − (P·(1 − t/2) + t) / D),   σ(a) = 1 − σ(−a).
+//   σ(−a) = t · (α − (P·(α·β + ½) + t·β) / D),   D = 1 + t + β·P,   σ(a) = 1 − σ(−a).
 //
 // Softplus is max(x, 0) + ln(1 + e^−a), and ln(1 + e^−a) = 2·artanh(S/2) with S = 2e^−a / (2 + e^−a) ≤ 2/3. S has a
 // similar shape. Here the part split off is c = 1 − t/4, nearer to the value than 1, because the sum with x adds a
@@ -54,10 +56,14 @@ extension Vector {
   @inlinable @inline(__always)
   public static func sigmoid(_ x: Self) -> Self {
     let one = Self(repeating: 1)
+    let half = Self(repeating: 0.5)
     let e = DecayReduction(x.magnitude)
-    let dividend = multiplyAdd(e.doubledTanh, e.complement, e.t)
-    let divisor = multiplyAdd(e.doubledTanh, e.complement - Self(repeating: 0.5), e.t + one)
-    let falling = e.t * (one - dividend / divisor)
+    let rest = e.complement - half
+    // α·β + ½ is not fused: the optimiser joins fused operations that feed each other into one graph of lanes, and when
+    // that graph grows too wide it splits the loop into pieces of vectors. See the assembly before changing this.
+    let dividend = multiplyAdd(e.doubledTanh, e.complement * rest + half, e.t * rest)
+    let divisor = multiplyAdd(e.doubledTanh, rest, e.t + one)
+    let falling = e.t * (e.complement - dividend / divisor)
     // In this order, difference first, the choice is a masked subtraction on AVX-512.
     return select(isLessOrEqual(zero, x), one - falling, falling)
   }
@@ -71,9 +77,7 @@ extension Vector {
     let one = Self(repeating: 1)
     let half = Self(repeating: 0.5)
     let e = DecayReduction(x.magnitude)
-    // 2c, 2w and 2Z, which saves halving. Products and sums are written apart on purpose where a fused operation would
-    // feed another one: the optimiser joins long chains of those into one graph of lanes, and splits the whole loop
-    // into pieces of vectors. See the assembly before changing it.
+    // 2c, 2w and 2Z, which saves halving. α·2c + 2 is not fused, for the reason given above.
     let start = e.complement + one
     let dividend = multiplyAdd(e.doubledTanh, e.complement * start + Self(repeating: 2), e.complement * e.t)
     let divisor = multiplyAdd(e.doubledTanh, e.complement, e.t + Self(repeating: 2))
@@ -83,7 +87,8 @@ extension Vector {
     let s = e.t * (z * half)
     let square = s * s
     let tail = multiplyAdd(z * square, Scalar.doubledArtanhQuotient(square), quotient.negated)
-    // t is the last factor: half of it would be lost where it is the least subnormal.
-    return maximum(x, zero) + e.t * ((start + tail) * half)
+    // Smallest terms first: next to x the rest is small, and c joins last, so that one rounding counts, not two. t
+    // multiplies last: half of it would be lost where it is the least subnormal.
+    return multiplyAdd(e.t, start * half, multiplyAdd(e.t, tail * half, maximum(x, zero)))
   }
 }
