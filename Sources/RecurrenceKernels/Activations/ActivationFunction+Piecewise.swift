@@ -4,6 +4,8 @@
 // sigmoid is slope·x + offset with the slope rounded to the scalar type; where the sum cancels, near x = −offset/slope,
 // that is ½ ulp of the sum (fused), or ½ ulp of `offset` (other), not ½ ulp of the exact result.
 //
+// Slopes, offsets and limits are rounded to the scalar type first.
+//
 // NaN gives NaN. A derivative at NaN is some finite number: the gradient that it multiplies is NaN already.
 //
 // At a kink the derivative is the one-sided derivative that is smaller in magnitude (for slopes within [0, 1]), which is

@@ -15,13 +15,19 @@ public protocol ActivationFunction: Sendable {
 }
 
 // The smooth functions. Greatest error of `value` in ulps of the result, subnormal results included: over all finite
-// floats, and on dense samples of doubles. "Fused" is every instruction set with a fused multiply-add.
+// floats, and on 10⁶ doubles that favour the neighbourhood of zero, of reduction seams, and of the limits. "Fused" is
+// every instruction set with a fused multiply-add.
 //
-//                 Float           Double
-//                 fused   other   fused   other
-//   exp           EXPF    EXPB
+//                    Float             Double
+//                    fused    other    fused    other
+//   exp              0.92     1.21     0.91     1.16
+//   tanh             1.41     1.49     1.32     1.44
+//   sigmoid          1.53     1.52     1.40     1.45
+//   softplus         1.71     1.73     1.60     1.60
+//   ELU, α = 1       0.95     1.07     1.12     1.09
+//   softsign         1.50     1.50     1.49     1.49
 //
-// NaN gives NaN everywhere.
+// Neighbouring floats are never out of order by more than one ulp: not at all for tanh and ELU. NaN gives NaN.
 
 /// f(x) = x, f′ = 1.
 public struct Identity: ActivationFunction {
@@ -99,9 +105,13 @@ public struct Softsign: ActivationFunction {
   @inlinable @inline(__always) public static var derivativeUsesOnlyValue: Bool { true }
   @inlinable @inline(__always)
   public func value<V: Vector>(_ x: V) -> V {
-    // From 2⁵⁴ on a / (1 + a) rounds to 1 in both formats. The limit keeps ∞/∞ out.
-    let a = V.minimum(x.magnitude, V(repeating: 0x1p60))
-    return (a / (a + V(repeating: 1))).withSign(of: x)
+    // From 1 on, as 1 − 1/(1 + a): there a/(1 + a) would carry the whole rounding of 1 + a, and step back by two ulp
+    // at 2²⁴. No case divides ∞ by ∞.
+    let one = V(repeating: 1)
+    let a = x.magnitude
+    let small = V.isLess(a, one)
+    let quotient = V.select(small, a, V(repeating: -1)) / (a + one)
+    return (V.select(small, V.zero, one) + quotient).withSign(of: x)
   }
   @inlinable @inline(__always)
   public func derivative<V: Vector>(at x: V, value y: V) -> V {
