@@ -10,7 +10,7 @@
 // which is fitted to the relative error of expm1. n comes from adding a large constant (see
 // `KernelScalar.roundingShift`), so no conversion between integers and floating point is needed.
 //
-// exp is within 1.21 ulp, expm1 (α = 1 in ELU) within 1.12; ActivationFunction.swift has the table.
+// exp is within 1.21 ulp, expm1 (α = 1 in ELU) within 1.14; ActivationFunction.swift has the table.
 
 extension Vector {
   /// e^x.
