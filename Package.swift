@@ -17,10 +17,10 @@ func variantSettings(march: String) -> [SwiftSetting] {
 #if arch(x86_64)
 let variants: [Target] = [
   .target(
-    name: "RecurrenceKernelsX86V3", dependencies: ["RecurrenceKernels"],
+    name: "RecurrenceKernelsX86V3", dependencies: ["CProcessor", "RecurrenceKernels"],
     swiftSettings: variantSettings(march: "x86-64-v3")),
   .target(
-    name: "RecurrenceKernelsX86V4", dependencies: ["RecurrenceKernels"],
+    name: "RecurrenceKernelsX86V4", dependencies: ["CProcessor", "RecurrenceKernels"],
     swiftSettings: variantSettings(march: "x86-64-v4")),
 ]
 #else
@@ -37,9 +37,11 @@ let package = Package(
   ],
   targets: [
     .target(name: "CProcessor"),
-    .target(name: "RecurrenceKernels", dependencies: ["CProcessor"], swiftSettings: [.strictMemorySafety()]),
     .target(
-      name: "RecurrenceKernelsBaseline", dependencies: ["RecurrenceKernels"],
+      name: "RecurrenceKernels", dependencies: ["CProcessor"], exclude: ["Activations/Coefficients"],
+      swiftSettings: [.strictMemorySafety()]),
+    .target(
+      name: "RecurrenceKernelsBaseline", dependencies: ["CProcessor", "RecurrenceKernels"],
       swiftSettings: kernelSettings),
     .target(
       name: "Recurrence",

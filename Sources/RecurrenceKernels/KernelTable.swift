@@ -27,6 +27,14 @@ public protocol KernelTable<Scalar>: Sendable {
     _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
     scratch: UnsafeMutablePointer<Scalar>)
 
+  /// output[i] = f(input[i]), 0 ≤ i < count; in place where the buffers are the same. See `ActivationKernel`.
+  @unsafe static func activation(
+    _ activation: Activation, _ input: UnsafePointer<Scalar>, _ output: UnsafeMutablePointer<Scalar>, count: Int)
+  /// output[i] = f′(x[i]), y[i] = f(x[i]). See `ActivationKernel`.
+  @unsafe static func activationDerivative(
+    _ activation: Activation, at x: UnsafePointer<Scalar>, value y: UnsafePointer<Scalar>,
+    _ output: UnsafeMutablePointer<Scalar>, count: Int)
+
   /// One primitive of the vector layer over arrays: see `VectorProbe`.
   @unsafe static func probe(_ operation: VectorOperation, _ operands: ProbeOperands<Scalar>)
 

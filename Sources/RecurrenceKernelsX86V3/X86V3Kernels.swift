@@ -4,6 +4,7 @@
 // One file on purpose: a debug build compiles modules file by file, and vector operations in another file would be
 // calls.
 
+import CProcessor
 import RecurrenceKernels
 
 struct FloatVector: Vector {
@@ -36,7 +37,7 @@ struct FloatVector: Vector {
   @inline(__always) static func / (a: Self, b: Self) -> Self { Self(a.raw / b.raw) }
   @inline(__always) static var isFused: Bool { true }
   @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self {
-    Self(c.raw.addingProduct(a.raw, b.raw))
+    Self(recurrence_fma_f32x8(a.raw, b.raw, c.raw))
   }
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
@@ -98,7 +99,7 @@ struct DoubleVector: Vector {
   @inline(__always) static func / (a: Self, b: Self) -> Self { Self(a.raw / b.raw) }
   @inline(__always) static var isFused: Bool { true }
   @inline(__always) static func multiplyAdd(_ a: Self, _ b: Self, _ c: Self) -> Self {
-    Self(c.raw.addingProduct(a.raw, b.raw))
+    Self(recurrence_fma_f64x4(a.raw, b.raw, c.raw))
   }
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
@@ -168,6 +169,21 @@ public enum X86V3Float: KernelTable {
   }
 
   @inline(never)
+  public static func activation(
+    _ activation: Activation, _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    ActivationKernel<FloatVector>.map(activation, input, output, count: count)
+  }
+
+  @inline(never)
+  public static func activationDerivative(
+    _ activation: Activation, at x: UnsafePointer<Float>, value y: UnsafePointer<Float>,
+    _ output: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    ActivationKernel<FloatVector>.mapDerivative(activation, at: x, value: y, output, count: count)
+  }
+
+  @inline(never)
   public static func probe(_ operation: VectorOperation, _ operands: ProbeOperands<Float>) {
     VectorProbe<FloatVector>.run(operation, operands)
   }
@@ -218,6 +234,21 @@ public enum X86V3Double: KernelTable {
     scratch: UnsafeMutablePointer<Double>
   ) {
     TransposedProductKernel<DoubleVector>.run(operands, rows: rows, columns: columns, scratch: scratch)
+  }
+
+  @inline(never)
+  public static func activation(
+    _ activation: Activation, _ input: UnsafePointer<Double>, _ output: UnsafeMutablePointer<Double>, count: Int
+  ) {
+    ActivationKernel<DoubleVector>.map(activation, input, output, count: count)
+  }
+
+  @inline(never)
+  public static func activationDerivative(
+    _ activation: Activation, at x: UnsafePointer<Double>, value y: UnsafePointer<Double>,
+    _ output: UnsafeMutablePointer<Double>, count: Int
+  ) {
+    ActivationKernel<DoubleVector>.mapDerivative(activation, at: x, value: y, output, count: count)
   }
 
   @inline(never)

@@ -24,6 +24,16 @@ func checkEqual(_ actual: Int, _ expected: Int, _ name: StaticString, _ source: 
   if actual != expected { equalityFailure(actual, expected, name, source) }
 }
 
+@inlinable @inline(__always)
+func checkCount(_ count: Int) {
+  if count < 0 { countFailure(count) }
+}
+
+@usableFromInline @inline(never)
+func countFailure(_ count: Int) -> Never {
+  fatalError("count: expected at least 0, got \(count)")
+}
+
 @usableFromInline @inline(never)
 func rangeFailure(_ lower: Int, _ upper: Int, _ count: Int, _ name: StaticString) -> Never {
   fatalError("\(name): expected a range within 0..<\(count), got \(lower)..<\(upper)")

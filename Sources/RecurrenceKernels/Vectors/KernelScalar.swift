@@ -1,7 +1,7 @@
 /// The two element types of the package: `Float` for work, `Double` for proof.
 ///
 /// Everything that the kernels must know about the bits of a scalar is stated here, once.
-public protocol KernelScalar: BinaryFloatingPoint, SIMDScalar, Codable, Sendable {
+public protocol KernelScalar: ActivationScalar, SIMDScalar, Codable, Sendable {
   /// 1.5 · 2^p, p the number of stored significand bits. Adding it to x rounds x to an integer (to nearest, ties
   /// to even) and leaves that integer in the low bits; subtracting it again gives the rounded value. Valid for
   /// |x| ≤ 2^(p−1).
