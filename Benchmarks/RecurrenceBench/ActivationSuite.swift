@@ -1,24 +1,18 @@
 import Recurrence
 
 /// An activation function over arrays, and the truth about it.
-@safe struct ActivationCase<Scalar: RecurrenceScalar>: Sendable {
-  let name: String
-  /// out[i] ← f(in[i]) for i in 0..<count, with the kernels given.
-  let evaluate:
-    @Sendable (
-      _ kernels: Kernels<Scalar>, _ input: UnsafePointer<Scalar>, _ output: UnsafeMutablePointer<Scalar>, _ count: Int
-    ) -> Void
-  /// f in double precision, with an error well below that of `evaluate` where `Scalar` is `Float`.
+struct ActivationCase: Sendable {
+  let function: Activation
+  /// f in double precision, with an error well below that of a `Float` kernel.
   let reference: @Sendable (Double) -> Double
-  /// Largest error that counts as right, in units in the last place.
-  var maximumUlp = 2.0
-  /// Inputs of the timed runs are uniform in ±this: where gates live, on both sides of every branch and clamp.
-  var timedMagnitude = 8.0
-}
+  /// What must hold on all floats; see `exhaustiveCheck`.
+  let laws: FunctionLaws
 
-/// The activation functions that are measured, under the names that the report uses.
-func activationCases<Scalar: RecurrenceScalar>(_: Scalar.Type) -> [ActivationCase<Scalar>] {
-  []
+  var name: String { function.description }
+  /// Largest error that counts as right, in units in the last place.
+  static var maximumUlp: Double { 2 }
+  /// Inputs of the timed runs are uniform in ±this: where gates live, on both sides of every branch and clamp.
+  static var timedMagnitude: Double { 8 }
 }
 
 extension Suite {
@@ -28,8 +22,8 @@ extension Suite {
     options.instructionSets.flatMap { set in
       (options.elementTypes ?? [.f32]).flatMap { type in
         switch type {
-        case .f32: activationCases(Float.self).map { benchmarkCase($0, type, set, options) }
-        case .f64: activationCases(Double.self).map { benchmarkCase($0, type, set, options) }
+        case .f32: activationCases.map { benchmarkCase($0, of: Float.self, type, set, options) }
+        case .f64: activationCases.map { benchmarkCase($0, of: Double.self, type, set, options) }
         }
       }
     }
@@ -37,7 +31,7 @@ extension Suite {
 }
 
 private func benchmarkCase<Scalar: RecurrenceScalar>(
-  _ activation: ActivationCase<Scalar>, _ type: ElementType, _ set: InstructionSet, _ options: Options
+  _ activation: ActivationCase, of _: Scalar.Type, _ type: ElementType, _ set: InstructionSet, _ options: Options
 ) -> BenchmarkCase {
   let parts = ["activation", activation.name, type.rawValue, set.rawValue]
   return BenchmarkCase(parts) { () throws(BenchmarkFailure) in
@@ -47,11 +41,12 @@ private func benchmarkCase<Scalar: RecurrenceScalar>(
     // Input and output fill half of a 32 KiB cache together.
     let count = 2048
     let memory = AlignedBuffer<Scalar>(count: 2 * count)
-    for i in 0..<count { unsafe memory.unsafePointer[i] = operand(1, i) * Scalar(activation.timedMagnitude) }
+    for i in 0..<count { unsafe memory.unsafePointer[i] = operand(1, i) * Scalar(ActivationCase.timedMagnitude) }
     let output = unsafe memory.unsafePointer + count
     let time = Sampler.measure(seconds: options.seconds) { repetitions in
       for _ in 0..<repetitions {
-        unsafe activation.evaluate(kernels, BlackHole.opaque(memory.unsafePointer), output, count)
+        unsafe kernels.table.activation(
+          activation.function, BlackHole.opaque(memory.unsafePointer), output, count: count)
       }
       unsafe BlackHole.consume(Double(output[repetitions % count]))
     }
@@ -75,11 +70,11 @@ private func benchmarkCase<Scalar: RecurrenceScalar>(
 /// Throws where it is above the case's limit, or where a result is NaN. In double precision the reference is itself
 /// good to about one unit only, which is added to the limit.
 private func largestError<Scalar: RecurrenceScalar>(
-  of activation: ActivationCase<Scalar>, _ kernels: Kernels<Scalar>, label: String
+  of activation: ActivationCase, _ kernels: Kernels<Scalar>, label: String
 ) throws(BenchmarkFailure) -> Double {
   let block = 2048
   let memory = AlignedBuffer<Scalar>(count: 2 * block)
-  let limit = activation.maximumUlp + (Scalar.fractionBits == 23 ? 0 : 1)
+  let limit = ActivationCase.maximumUlp + (Scalar.fractionBits == 23 ? 0 : 1)
   var worst = 0.0
   var worstInput = Scalar.zero
   var sample = DenseSample<Scalar>()
@@ -91,7 +86,7 @@ private func largestError<Scalar: RecurrenceScalar>(
     }
     if count == 0 { break }
     let output = unsafe memory.unsafePointer + block
-    unsafe activation.evaluate(kernels, memory.unsafePointer, output, count)
+    unsafe kernels.table.activation(activation.function, memory.unsafePointer, output, count: count)
     for i in 0..<count {
       let x = unsafe memory.unsafePointer[i]
       let error = unsafe ulps(Double(output[i]), activation.reference(Double(x)), Scalar.self)
@@ -111,7 +106,10 @@ private func largestError<Scalar: RecurrenceScalar>(
 /// |value − exact| in units in the last place of `exact` rounded to `Scalar`.
 private func ulps<Scalar: RecurrenceScalar>(_ value: Double, _ exact: Double, _: Scalar.Type) -> Double {
   if value == exact { return 0 }
-  return abs(value - exact) / Double(Scalar(exact).ulp)
+  let rounded = Scalar(exact)
+  // Beyond the largest finite value, where the right result is infinite.
+  if rounded.isInfinite { return value == Double(rounded) ? 0 : .infinity }
+  return abs(value - exact) / Double(rounded.ulp)
 }
 
 /// Finite inputs that leave no gap: for `Float`, every 1021st of all 2³² bit patterns (a prime, so that low bits vary);

@@ -54,6 +54,12 @@ struct ExhaustiveReport: Sendable, CustomStringConvertible {
   /// Results that differ from the first variant's.
   var differences = 0
 
+  /// Whether everything holds: the error, order to within an ulp everywhere and exactly around seams, and the laws.
+  func passes(maximumUlp limit: Double) -> Bool {
+    maximumUlp <= limit && maximumSubnormalUlp <= limit && largestDrop <= 1 && nanViolations == 0 && oddViolations == 0
+      && rangeViolations == 0 && seamViolations == 0 && valueViolations == 0
+  }
+
   mutating func merge(_ other: ExhaustiveReport) {
     if other.maximumUlp > maximumUlp { (maximumUlp, worst) = (other.maximumUlp, other.worst) }
     maximumSubnormalUlp = max(maximumSubnormalUlp, other.maximumSubnormalUlp)
@@ -69,7 +75,8 @@ struct ExhaustiveReport: Sendable, CustomStringConvertible {
 
   var description: String {
     func rounded(_ x: Double) -> String { "\((x * 1000).rounded() / 1000)" }
-    return "\(function) [\(variant)]: max \(rounded(maximumUlp)) ulp at \(worst) (0x\(String(worst.bitPattern, radix: 16)))"
+    return
+      "\(function) [\(variant)]: max \(rounded(maximumUlp)) ulp at \(worst) (0x\(String(worst.bitPattern, radix: 16)))"
       + ", subnormal results \(rounded(maximumSubnormalUlp))"
       + "; largest drop \(largestDrop) ulp at \(dropAt), \(drops) drops"
       + "; violations: NaN \(nanViolations), odd \(oddViolations), range \(rangeViolations), seams \(seamViolations)"
@@ -161,7 +168,9 @@ private func checkChunk(
 }
 
 private func identical(_ a: [Float], _ b: [Float], _ count: Int) -> Bool {
-  unsafe a.withUnsafeBytes { a in unsafe b.withUnsafeBytes { b in unsafe memcmp(a.baseAddress!, b.baseAddress!, 4 * count) == 0 } }
+  unsafe a.withUnsafeBytes { a in
+    unsafe b.withUnsafeBytes { b in unsafe memcmp(a.baseAddress!, b.baseAddress!, 4 * count) == 0 }
+  }
 }
 
 /// Errors, NaN, range. A result that is the reference rounded to nearest is right and needs no arithmetic; errors

@@ -52,7 +52,8 @@ public struct HardSigmoid: ActivationFunction {
   @inlinable @inline(__always) public static var derivativeUsesOnlyValue: Bool { true }
   @inlinable @inline(__always)
   public func value<V: Vector>(_ x: V) -> V {
-    let line = V.multiplyAdd(x, V(repeating: V.Scalar(slope)), V(repeating: V.Scalar(offset)))
+    // Not slope·x + offset, which cancels near its root: x + offset/slope is exact there when offset/slope is (3 or 2.5).
+    let line = V(repeating: V.Scalar(slope)) * (x + V(repeating: V.Scalar(offset / slope)))
     return V.minimum(V.maximum(line, V.zero), V(repeating: 1))
   }
   @inlinable @inline(__always)
