@@ -36,37 +36,46 @@
       let outputs = unsafe min(width, weights.rows &- first)
       let padded = paddedOutputs(outputs)
       let panel = unsafe packed + first &* depth
-      for n in 0..<(padded / V.lanes) {
-        let row = n &* V.lanes
-        if row &+ V.lanes <= outputs {
-          unsafe packVector(weights, firstRow: first &+ row, into: panel + row, stride: padded)
-        } else {
-          unsafe packPartialVector(
-            weights, firstRow: first &+ row, rows: outputs &- row, into: panel + row, stride: padded)
-        }
+      let whole = outputs / V.lanes
+      unsafe packVectors(weights, firstRow: first, vectors: whole, into: panel, stride: padded)
+      if whole &* V.lanes < outputs {
+        let row = whole &* V.lanes
+        unsafe packPartialVector(
+          weights, firstRow: first &+ row, rows: outputs &- row, into: panel + row, stride: padded)
       }
       first &+= width
     }
   }
 
-  /// `lanes` outputs, whole blocks transposed in registers.
+  /// `vectors` · `lanes` outputs, blocks transposed in registers. A cache line of every row is used up, and the lines of
+  /// the panel that it goes to are filled, before the next.
   @inlinable @inline(__always)
-  static func packVector(
-    _ weights: MatrixView<Scalar>, firstRow: Int, into panel: UnsafeMutablePointer<Scalar>, stride: Int
+  static func packVectors(
+    _ weights: MatrixView<Scalar>, firstRow: Int, vectors: Int, into panel: UnsafeMutablePointer<Scalar>, stride: Int
   ) {
     let depth = unsafe weights.columns
+    let line = max(V.lanes, 64 / MemoryLayout<Scalar>.stride)
     var k = 0
-    while k &+ V.lanes <= depth {
-      unsafe V.transpose(
-        weights.pointer(row: firstRow, column: k), sourceStride: weights.stride,
-        to: panel + k &* stride, destinationStride: stride)
-      k &+= V.lanes
-    }
     while k < depth {
-      for n in 0..<V.lanes {
-        unsafe panel[k &* stride &+ n] = unsafe weights.pointer(row: firstRow &+ n, column: k)[0]
+      let end = min(k &+ line, depth)
+      for n in 0..<vectors {
+        let row = firstRow &+ n &* V.lanes
+        let column = unsafe panel + n &* V.lanes
+        var i = k
+        while i &+ V.lanes <= end {
+          unsafe V.transpose(
+            weights.pointer(row: row, column: i), sourceStride: weights.stride,
+            to: column + i &* stride, destinationStride: stride)
+          i &+= V.lanes
+        }
+        while i < end {
+          for l in 0..<V.lanes {
+            unsafe column[i &* stride &+ l] = unsafe weights.pointer(row: row &+ l, column: i)[0]
+          }
+          i &+= 1
+        }
       }
-      k &+= 1
+      k = end
     }
   }
 

@@ -74,6 +74,10 @@
   @inlinable @inline(__always)
   public func start(_ index: Int) -> Int { index &* size &+ (index < larger ? index : larger) }
 
+  /// Items in part `index`, 0 ≤ index < parts.
+  @inlinable @inline(__always)
+  public func count(_ index: Int) -> Int { size &+ (index < larger ? 1 : 0) }
+
   @inlinable @inline(__always)
   public func range(_ index: Int) -> Range<Int> { unsafe Range(uncheckedBounds: (start(index), start(index &+ 1))) }
 }

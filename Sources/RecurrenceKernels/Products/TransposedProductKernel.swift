@@ -149,9 +149,10 @@ public import CProcessor
         line &+= 64 / MemoryLayout<Scalar>.stride
       }
       var tile = unsafe to
+      var column = unsafe from
       for t in 0..<wholeTiles {
-        let column = unsafe from + tiles.start(t)
         for j in 0..<vectors { unsafe V.load(column + j &* V.lanes).store(tile + j &* V.lanes) }
+        unsafe column += tiles.count(t)
         unsafe tile += Geometry.packedTileStride
       }
       for t in wholeTiles..<tiles.parts {
