@@ -93,9 +93,8 @@ import Testing
         ProductOperands(
           a: a.view, weights: UnsafePointer(packed.pointer), bias: UnsafePointer(bias.pointer), c: c.mutableView,
           start: .bias), rows: rows, panels: part, scratch: scratch.pointer)
-      let columns = (part.lowerBound * geometry.panelWidth)..<min(n, part.upperBound * geometry.panelWidth)
       let expected = (0..<(m * n)).map { i in
-        rows.contains(i / n) && !part.isEmpty && columns.contains(i % n) ? whole[i] : untouched[i]
+        rows.contains(i / n) && part.contains(i % n / geometry.panelWidth) ? whole[i] : untouched[i]
       }
       let context = "\(kernels.label), M \(m), N \(n), K \(k), rows \(rows), panels \(part)"
       complaints.note(firstDifference(c.values, from: expected, columns: n), context)
