@@ -54,6 +54,19 @@ struct BadInputTests {
   }
 }
 
+/// A programmer's error as a value, which an exit test can carry to its child process, and the words that the sentence
+/// about it must contain.
+protocol Misuse: Codable, Sendable, CaseIterable, CustomTestStringConvertible, RawRepresentable<String> {
+  /// The parameter, what was expected, and what came.
+  var words: [String] { get }
+  /// Does it. Never returns where the package keeps its promise.
+  func commit()
+}
+
+extension Misuse {
+  var testDescription: String { rawValue }
+}
+
 /// Shapes of views and sizes of memory.
 enum ViewMisuse: String, Misuse {
   case negativeRows, negativeColumns, strideBelowColumns, negativeStride, overflowingExtent, overflowingBytes
@@ -156,9 +169,9 @@ enum ProductMisuse: String, Misuse {
     case .negativeOutputs: _ = PackedWeights<Float>(outputs: -1, depth: 3)
     case .negativeDepth: _ = PackedWeights<Float>(outputs: 3, depth: -1)
     case .overflowingWeights: _ = PackedWeights<Float>(outputs: 100, depth: Int.max / 2)
-    case .packRowsShape: unsafe pack { unsafe $0.packRows(zeros(5, 4)) }
-    case .packRowsTransposed: unsafe pack { unsafe $0.packRows(zeros(3, 5)) }
-    case .packColumnsShape: unsafe pack { unsafe $0.packColumns(zeros(5, 3)) }
+    case .packRowsShape: pack { unsafe $0.packRows(zeros(5, 4)) }
+    case .packRowsTransposed: pack { unsafe $0.packRows(zeros(3, 5)) }
+    case .packColumnsShape: pack { unsafe $0.packColumns(zeros(5, 3)) }
     case .depthOfA: unsafe multiply(a: zeros(2, 4), c: mutableZeros(2, 5))
     case .rowsOfC: unsafe multiply(a: zeros(2, 3), c: mutableZeros(3, 5))
     case .columnsOfC: unsafe multiply(a: zeros(2, 3), c: mutableZeros(2, 4))
@@ -166,7 +179,8 @@ enum ProductMisuse: String, Misuse {
     case .longBias: unsafe multiply(a: zeros(2, 3), c: mutableZeros(2, 5), bias: 6)
     case .otherInstructionSet:
       if Self.widest == .baseline { fatalError("weights: packed for baseline, nothing but \(Self.widest) runs here") }
-      unsafe multiply(a: zeros(2, 3), c: mutableZeros(2, 5), packedBy: Kernels(.baseline)!, runBy: Kernels(Self.widest)!)
+      unsafe multiply(
+        a: zeros(2, 3), c: mutableZeros(2, 5), packedBy: Kernels(.baseline)!, runBy: Kernels(Self.widest)!)
     case .transposedDepth: unsafe accumulate(zeros(4, 2), zeros(3, 5), mutableZeros(2, 5))
     case .transposedRows: unsafe accumulate(zeros(4, 2), zeros(4, 5), mutableZeros(3, 5))
     case .transposedColumns: unsafe accumulate(zeros(4, 2), zeros(4, 5), mutableZeros(2, 4))
@@ -225,24 +239,24 @@ enum TableMisuse: String, Misuse {
     case .misalignedPackedColumns: unsafe table.packColumns(zeros(3, 5), into: ample + 1)
     case .misalignedWeights: unsafe product(weights: ample + 1)
     case .productScratch: unsafe product(scratch: ample + 1)
-    case .rowsBeyond: product(rows: 0..<3)
-    case .rowsBefore: product(rows: -1..<1)
-    case .panelsBeyond: product(panels: 0..<2)
-    case .panelsBefore: product(panels: -1..<1)
+    case .rowsBeyond: unsafe product(rows: 0..<3)
+    case .rowsBefore: unsafe product(rows: -1..<1)
+    case .panelsBeyond: unsafe product(panels: 0..<2)
+    case .panelsBefore: unsafe product(panels: -1..<1)
     case .transposedScratch: unsafe transposed(scratch: ample + 1)
-    case .transposedRowsBeyond: transposed(rows: 0..<3)
-    case .transposedRowsBefore: transposed(rows: -1..<1)
-    case .columnsBeyond: transposed(columns: 0..<6)
-    case .columnsBefore: transposed(columns: -1..<1)
+    case .transposedRowsBeyond: unsafe transposed(rows: 0..<3)
+    case .transposedRowsBefore: unsafe transposed(rows: -1..<1)
+    case .columnsBeyond: unsafe transposed(columns: 0..<6)
+    case .columnsBefore: unsafe transposed(columns: -1..<1)
     }
   }
 
   /// The middle of a million zeros, on a 64-byte boundary.
   @unsafe private var ample: UnsafeMutablePointer<Float> { unsafe scalars(1 << 20) + (1 << 19) }
 
-  private var amplyHeld: MutableMatrixView<Float> { unsafe MutableMatrixView(ample, rows: 2, columns: 5) }
+  @unsafe private var amplyHeld: MutableMatrixView<Float> { unsafe MutableMatrixView(ample, rows: 2, columns: 5) }
 
-  private func product(
+  @unsafe private func product(
     rows: Range<Int> = 0..<2, panels: Range<Int> = 0..<1, weights: UnsafeMutablePointer<Float>? = nil,
     scratch: UnsafeMutablePointer<Float>? = nil
   ) {
@@ -252,7 +266,7 @@ enum TableMisuse: String, Misuse {
     unsafe Kernels<Float>.selected.table.product(operands, rows: rows, panels: panels, scratch: scratch ?? ample)
   }
 
-  private func transposed(
+  @unsafe private func transposed(
     rows: Range<Int> = 0..<2, columns: Range<Int> = 0..<5, scratch: UnsafeMutablePointer<Float>? = nil
   ) {
     let a = unsafe MatrixView(UnsafePointer(ample), rows: 3, columns: 2)
@@ -260,4 +274,24 @@ enum TableMisuse: String, Misuse {
     unsafe Kernels<Float>.selected.table.transposedProduct(
       TransposedProductOperands(a: a, b: b, c: amplyHeld), rows: rows, columns: columns, scratch: scratch ?? ample)
   }
+}
+
+/// A few scalars to point at, never freed: the process is about to end.
+@unsafe private func scalars<Scalar: TestScalar>(
+  _ count: Int, of _: Scalar.Type = Scalar.self
+) -> UnsafeMutablePointer<Scalar> {
+  let raw = UnsafeMutableRawPointer.allocate(byteCount: max(1, count) * MemoryLayout<Scalar>.stride, alignment: 64)
+  let pointer = unsafe raw.bindMemory(to: Scalar.self, capacity: max(1, count))
+  unsafe pointer.initialize(repeating: 0, count: max(1, count))
+  return unsafe pointer
+}
+
+/// A matrix of zeros, never freed.
+@unsafe private func zeros(_ rows: Int, _ columns: Int) -> MatrixView<Float> {
+  unsafe MatrixView(UnsafePointer(scalars(rows * columns)), rows: rows, columns: columns)
+}
+
+/// A matrix of zeros to write to, never freed.
+@unsafe private func mutableZeros(_ rows: Int, _ columns: Int) -> MutableMatrixView<Float> {
+  unsafe MutableMatrixView(scalars(rows * columns), rows: rows, columns: columns)
 }

@@ -55,8 +55,8 @@ import Testing
         unsafe kernels.multiply(
           aMatrix.view, wMatrix.view, layout, bias: biasMatrix, into: c.mutableView, start: start, threads: threads)
         let context =
-          "\(kernels.label), case \(number): \(shape.label), \(filling), start \(start), \(bias == nil ? "no " : "")bias, "
-          + "weights by \(layout), \(threads) threads, A \(aMatrix.layout), W \(wMatrix.layout), C \(c.layout)"
+          "\(kernels.label), case \(number): \(shape.label), \(filling), start \(start), "
+          + "\(bias == nil ? "no " : "")bias, weights by \(layout), \(threads) threads, A \(aMatrix.layout), W \(wMatrix.layout), C \(c.layout)"
         complaints.note(firstDifference(c.values, from: expected, columns: n), context)
         complaints.note(c.damage ?? aMatrix.damage ?? wMatrix.damage ?? biasMatrix?.damage, context)
         complaints.note(firstDifference(aMatrix.values, from: a, columns: k), context + ": A was written to")
@@ -143,12 +143,12 @@ import Testing
 
   /// The first element further from the wide sum than a chain can be.
   ///
-  /// With u = eps/2, a chain of K multiply-adds makes K roundings where they are fused and at most K+1 on the way of any
-  /// one product where they are not, so (Higham, Accuracy and Stability, §3.1) its error is at most
+  /// With u = eps/2, a chain of K multiply-adds makes K roundings where they are fused and at most K+1 on the way of
+  /// any one product where they are not, so (Higham, Accuracy and Stability, §3.1) its error is at most
   /// γ(K+1)·S = (K+1)u / (1 − (K+1)u) · S with S = |start| + Σ|a||w|. The bound below, (K+1)·eps·S, is twice its
-  /// numerator: enough for the denominator while (K+1)u < 1/4, for the roundings of S itself, and for the wide sum's own
-  /// error, at most (K+1)·2⁻⁶⁴·S for `Double` and (K+1)·2⁻⁵³·S for `Float`. No operand here is small enough for a product
-  /// to underflow. The arguments of the closures are row, column, k.
+  /// numerator: enough for the denominator while (K+1)u < 1/4, for the roundings of S itself, and for the wide sum's
+  /// own error, at most (K+1)·2⁻⁶⁴·S for `Double` and (K+1)·2⁻⁵³·S for `Float`. No operand here is small enough for a
+  /// product to underflow. The arguments of the closures are row, column, k.
   private func firstExcess<Scalar: TestScalar>(
     _ c: [Scalar], m: Int, n: Int, k: Int, start: (Int, Int) -> Scalar, a: (Int, Int, Int) -> Scalar,
     w: (Int, Int, Int) -> Scalar

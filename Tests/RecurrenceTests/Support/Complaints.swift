@@ -1,3 +1,4 @@
+import Recurrence
 import Testing
 
 /// Records what a sweep finds, and knows when to stop: one broken edge fails hundreds of shapes.
@@ -20,4 +21,15 @@ struct Complaints {
     count += 1
     Issue.record("\(context()): \(finding)", sourceLocation: sourceLocation)
   }
+}
+
+/// Where two arrays first differ, as a sentence; nil where they nowhere do.
+func firstDifference<Scalar: TestScalar>(_ actual: [Scalar], from expected: [Scalar], columns: Int) -> String? {
+  if actual.count != expected.count { return "expected \(expected.count) elements, got \(actual.count)" }
+  for i in 0..<actual.count where !actual[i].isSame(as: expected[i]) {
+    let count = (i..<actual.count).count { !actual[$0].isSame(as: expected[$0]) }
+    return "element (\(i / columns), \(i % columns)): expected \(expected[i].spelled), got \(actual[i].spelled);"
+      + " \(count) of \(actual.count) elements differ"
+  }
+  return nil
 }

@@ -80,7 +80,8 @@ import Recurrence
       let (row, column) = stride == 0 ? (0, i - origin) : (i - origin).quotientAndRemainder(dividingBy: stride)
       // A single row has no gap, whatever its stride.
       let isElement = i >= origin && row < rows && column < columns
-      if !isElement { return unsafe "memory outside the matrix, \(i - origin) after its start, became \(cells[i].spelled)" }
+      if isElement { continue }
+      return unsafe "memory outside the matrix, \(i - origin) after its start, became \(cells[i].spelled)"
     }
     return nil
   }
@@ -123,7 +124,8 @@ import Recurrence
     #endif
     // Reserved without access first; only the middle is opened.
     let base = unsafe mmap(nil, size + 2 * page, PROT_NONE, MAP_PRIVATE | anonymous, -1, 0)
-    guard let base = unsafe base, unsafe base != MAP_FAILED, unsafe mprotect(base + page, size, PROT_READ | PROT_WRITE) == 0
+    guard let base = unsafe base, unsafe base != MAP_FAILED,
+      unsafe mprotect(base + page, size, PROT_READ | PROT_WRITE) == 0
     else { fatalError("guarded pages: cannot map \(size + 2 * page) bytes") }
     unsafe whole = UnsafeMutableRawBufferPointer(start: base, count: size + 2 * page)
     unsafe usable = UnsafeMutableRawBufferPointer(start: base + page, count: size)

@@ -22,35 +22,43 @@ struct ChainModel<Scalar: TestScalar> {
   ///
   /// The innermost loop runs over columns, so that chains do not wait for their own latency; each is still one chain.
   func product(_ a: [Scalar], _ w: [Scalar], start: [Scalar], m: Int, n: Int, k: Int) -> [Scalar] {
-    var c = start
-    for row in 0..<m {
-      for depth in 0..<k { addMultiple(of: a[row * k + depth], row: depth, of: w, to: &c, row: row, columns: n) }
+    unsafe chains(from: start, rows: m, columns: n) { row, sums in
+      for depth in 0..<k { unsafe addMultiple(of: a[row * k + depth], row: depth, of: w, to: sums) }
     }
-    return c
   }
 
   /// start[M, N] + A[K, M]ᵀ · B[K, N], k descending.
   func transposedProduct(_ a: [Scalar], _ b: [Scalar], start: [Scalar], m: Int, n: Int, k: Int) -> [Scalar] {
+    unsafe chains(from: start, rows: m, columns: n) { row, sums in
+      for depth in (0..<k).reversed() { unsafe addMultiple(of: a[depth * m + row], row: depth, of: b, to: sums) }
+    }
+  }
+
+  /// Row by row, the sums of one row at a time.
+  @inline(__always)
+  private func chains(
+    from start: [Scalar], rows: Int, columns: Int, _ body: (Int, UnsafeMutableBufferPointer<Scalar>) -> Void
+  ) -> [Scalar] {
     var c = start
-    for row in 0..<m {
-      for depth in (0..<k).reversed() {
-        addMultiple(of: a[depth * m + row], row: depth, of: b, to: &c, row: row, columns: n)
+    unsafe c.withUnsafeMutableBufferPointer { c in
+      for row in 0..<rows {
+        unsafe body(row, UnsafeMutableBufferPointer(rebasing: c[(row * columns)..<((row + 1) * columns)]))
       }
     }
     return c
   }
 
+  /// One step of every chain of a row. Buffers rather than arrays: a sweep takes billions of these steps.
   @inline(__always)
   private func addMultiple(
-    of factor: Scalar, row source: Int, of w: [Scalar], to c: inout [Scalar], row: Int, columns: Int
+    of factor: Scalar, row: Int, of w: [Scalar], to sums: UnsafeMutableBufferPointer<Scalar>
   ) {
-    if isFused {
-      for column in 0..<columns {
-        c[row * columns + column] = c[row * columns + column].addingProduct(factor, w[source * columns + column])
-      }
-    } else {
-      for column in 0..<columns {
-        c[row * columns + column] = factor * w[source * columns + column] + c[row * columns + column]
+    unsafe w.withUnsafeBufferPointer { w in
+      let terms = unsafe UnsafeBufferPointer(rebasing: w[(row * sums.count)..<((row + 1) * sums.count)])
+      if isFused {
+        for column in sums.indices { unsafe sums[column] = sums[column].addingProduct(factor, terms[column]) }
+      } else {
+        for column in sums.indices { unsafe sums[column] = factor * terms[column] + sums[column] }
       }
     }
   }

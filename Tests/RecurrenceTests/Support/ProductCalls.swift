@@ -68,10 +68,10 @@ struct ProductShape: Sendable {
   /// has the fewest values.
   static func sweep(_ geometry: KernelGeometry) -> [ProductShape] {
     let (lanes, panel, tile) = (geometry.lanes, geometry.panelWidth, geometry.tileRows)
-    var ms = [0, 1, 2, 3, 5, 7, tile - 1, tile, tile + 1, 2 * tile - 1, 2 * tile + 1, 67, 143, 144, 145, 255, 289, 600]
+    var ms = [0, 1, 2, 3, 5, 7, tile - 1, tile, tile + 1, 2 * tile - 1, 2 * tile + 1, 67, 143, 144, 145, 289]
     var ns = [
-      0, 1, 2, 3, 5, 7, lanes - 1, lanes, lanes + 1, panel - 1, panel, panel + 1, 2 * panel + lanes + 1, 3 * panel - 1, 67,
-      255, 256, 257, 300, 600,
+      0, 1, 2, 3, 5, 7, lanes - 1, lanes, lanes + 1, panel - 1, panel, panel + 1, 2 * panel + lanes + 1,
+      3 * panel - 1, 67, 255, 256, 257, 600,
     ]
     var ks = [0, 1, 2, 3, 5, 7, 8, lanes + 1, 31, 67, 100, 255, 256, 257, 300, 513]
     if SuiteSettings.isThin {
@@ -101,6 +101,7 @@ struct RandomLayout {
   /// Gaps of nothing, one, or seven scalars, or rows a power of two apart: these meet in one set of a cache.
   mutating func matrix<Scalar>(_ values: [Scalar], rows: Int, columns: Int) -> GuardedMatrix<Scalar> {
     let stride = random.pick([columns, columns + 1, columns + 7, max(columns, 1024)])
-    return GuardedMatrix(values, rows: rows, columns: columns, stride: stride, placement: .offset(random.pick([0, 1, 3])))
+    let offset = random.pick([0, 1, 3])
+    return GuardedMatrix(values, rows: rows, columns: columns, stride: stride, placement: .offset(offset))
   }
 }

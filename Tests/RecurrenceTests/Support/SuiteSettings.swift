@@ -35,7 +35,9 @@ enum SuiteSettings {
   /// Seed of all random operands. Every failure prints it, and what it takes to reach the failing case from it.
   static let seed: UInt64 = {
     guard let text = ProcessInfo.processInfo.environment["RECURRENCE_TEST_SEED"] else { return 20_240_607 }
-    guard let seed = UInt64(text) else { fatalError("RECURRENCE_TEST_SEED: expected an unsigned integer, got \"\(text)\"") }
+    guard let seed = UInt64(text) else {
+      fatalError("RECURRENCE_TEST_SEED: expected an unsigned integer, got \"\(text)\"")
+    }
     return seed
   }()
 

@@ -53,17 +53,6 @@ extension TestScalar {
   var spelled: String { "\(self) (0x\(String(wideBits, radix: 16)))" }
 }
 
-/// Where two arrays first differ, as a sentence; nil where they nowhere do.
-func firstDifference<Scalar: TestScalar>(_ actual: [Scalar], from expected: [Scalar], columns: Int) -> String? {
-  if actual.count != expected.count { return "expected \(expected.count) elements, got \(actual.count)" }
-  for i in 0..<actual.count where !actual[i].isSame(as: expected[i]) {
-    let count = (i..<actual.count).count { !actual[$0].isSame(as: expected[$0]) }
-    return "element (\(i / columns), \(i % columns)): expected \(expected[i].spelled), got \(actual[i].spelled);"
-      + " \(count) of \(actual.count) elements differ"
-  }
-  return nil
-}
-
 /// An instruction set and a scalar type: what almost every test of the kernels is run for.
 struct KernelCase: Sendable, CustomTestStringConvertible {
   enum Element: String, Sendable, CaseIterable { case float = "Float", double = "Double" }
