@@ -56,7 +56,8 @@ import Testing
           aMatrix.view, wMatrix.view, layout, bias: biasMatrix, into: c.mutableView, start: start, threads: threads)
         let context =
           "\(kernels.label), case \(number): \(shape.label), \(filling), start \(start), "
-          + "\(bias == nil ? "no " : "")bias, weights by \(layout), \(threads) threads, A \(aMatrix.layout), W \(wMatrix.layout), C \(c.layout)"
+          + "\(bias == nil ? "no " : "")bias, weights by \(layout), \(threads) threads, "
+          + "A \(aMatrix.layout), W \(wMatrix.layout), C \(c.layout)"
         complaints.note(firstDifference(c.values, from: expected, columns: n), context)
         complaints.note(c.damage ?? aMatrix.damage ?? wMatrix.damage ?? biasMatrix?.damage, context)
         complaints.note(firstDifference(aMatrix.values, from: a, columns: k), context + ": A was written to")
