@@ -30,12 +30,17 @@ import RecurrenceKernels
 
   public subscript(index: Int) -> Scalar {
     get {
-      precondition(index >= 0 && index < count, "aligned buffer: index \(index) is outside 0..<\(count)")
+      check(index)
       return unsafe base[index]
     }
     set {
-      precondition(index >= 0 && index < count, "aligned buffer: index \(index) is outside 0..<\(count)")
+      check(index)
       unsafe base[index] = newValue
     }
+  }
+
+  // `precondition` keeps its sentence to itself in release builds.
+  private func check(_ index: Int) {
+    if index < 0 || index >= count { fatalError("aligned buffer: index \(index) is outside 0..<\(count)") }
   }
 }

@@ -9,11 +9,11 @@
   public let base: UnsafePointer<Scalar>
   public let rows: Int
   public let columns: Int
-  /// Elements from the start of one row to the start of the next, at least `columns`.
+  /// Elements from the start of one row to the start of the next, at least `columns` where there are several.
   public let stride: Int
 
-  /// Traps with a sentence where a size is negative, the stride is below `columns`, the extent overflows, or a
-  /// non-empty view has no memory.
+  /// Traps with a sentence where a size is negative, the stride is below `columns` (of a single row it may be anything),
+  /// the extent overflows, or a non-empty view has no memory.
   public init(
     _ base: UnsafePointer<Scalar>?, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix"
   ) {
