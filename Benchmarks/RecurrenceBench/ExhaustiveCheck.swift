@@ -6,7 +6,6 @@
 //
 // All variants of a function are checked in one pass, because the reference takes most of the time.
 
-import Dispatch
 
 #if canImport(Glibc)
 import Glibc
@@ -112,7 +111,7 @@ func exhaustiveCheck(
   }
   // Every iteration writes its own element.
   nonisolated(unsafe) let slots = unsafe reports
-  DispatchQueue.concurrentPerform(iterations: chunks) { chunk in
+  concurrentParts(chunks) { chunk in
     unsafe slots[chunk] = checkChunk(chunk, laws, variants, reference, blank)
   }
   var result = blank

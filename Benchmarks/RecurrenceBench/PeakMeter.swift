@@ -1,4 +1,3 @@
-import Dispatch
 import Recurrence
 
 /// The loop of independent multiply-adds whose rate is the roof of every matrix product.
@@ -62,7 +61,7 @@ struct PeakMeter<Scalar: RecurrenceScalar> {
         if threads == 1 {
           loop.run(repetitions: repetitions)
         } else {
-          DispatchQueue.concurrentPerform(iterations: threads) { [loop, repetitions] _ in
+          concurrentParts(threads) { [loop, repetitions] _ in
             loop.run(repetitions: repetitions)
           }
         }

@@ -6,7 +6,7 @@ import Dispatch
 ///
 /// One part runs on the caller's thread and never enters Dispatch. No part may wait for another to start: Dispatch
 /// promises completion, not concurrency.
-func concurrentParts(_ parts: Int, _ body: @Sendable (Int) -> Void) {
+package func concurrentParts(_ parts: Int, _ body: @Sendable (Int) -> Void) {
   if parts <= 1 {
     if parts == 1 { body(0) }
     return
