@@ -6,6 +6,7 @@
 //
 // All variants of a function are checked in one pass, because the reference takes most of the time.
 
+import Recurrence
 
 #if canImport(Glibc)
 import Glibc
