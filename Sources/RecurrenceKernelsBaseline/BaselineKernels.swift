@@ -51,10 +51,7 @@ struct FloatVector: Vector {
   #endif
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
-    (
-      Self(Raw(lowHalf: a.raw.evenHalf, highHalf: b.raw.evenHalf)),
-      Self(Raw(lowHalf: a.raw.oddHalf, highHalf: b.raw.oddHalf))
-    )
+    (Self(recurrence_even_f32x4(a.raw, b.raw)), Self(recurrence_odd_f32x4(a.raw, b.raw)))
   }
 
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }
@@ -123,7 +120,7 @@ struct DoubleVector: Vector {
   #endif
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
-    (Self(Raw(a.raw[0], b.raw[0])), Self(Raw(a.raw[1], b.raw[1])))
+    (Self(recurrence_even_f64x2(a.raw, b.raw)), Self(recurrence_odd_f64x2(a.raw, b.raw)))
   }
 
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }

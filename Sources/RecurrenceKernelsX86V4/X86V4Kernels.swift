@@ -41,10 +41,7 @@ struct FloatVector: Vector {
   }
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
-    (
-      Self(Raw(lowHalf: a.raw.evenHalf, highHalf: b.raw.evenHalf)),
-      Self(Raw(lowHalf: a.raw.oddHalf, highHalf: b.raw.oddHalf))
-    )
+    (Self(recurrence_even_f32x16(a.raw, b.raw)), Self(recurrence_odd_f32x16(a.raw, b.raw)))
   }
 
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }
@@ -103,10 +100,7 @@ struct DoubleVector: Vector {
   }
 
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
-    (
-      Self(Raw(lowHalf: a.raw.evenHalf, highHalf: b.raw.evenHalf)),
-      Self(Raw(lowHalf: a.raw.oddHalf, highHalf: b.raw.oddHalf))
-    )
+    (Self(recurrence_even_f64x8(a.raw, b.raw)), Self(recurrence_odd_f64x8(a.raw, b.raw)))
   }
 
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }
