@@ -46,27 +46,42 @@
       }
     }
 
-    if depth > 0 {
-      var a = unsafe a
-      var w = unsafe weights
-      var k = depth
-      repeat {
-        var b = InlineArray<columns, V>(repeating: .zero)
-        for j in 0..<columns {
-          b[j] = unsafe V.load(w + (j / panelVectors &* panelStride &+ j % panelVectors &* V.lanes))
-        }
-        for r in 0..<rows {
-          let x = unsafe V(repeating: a[r &* rowStride])
-          for j in 0..<columns { sum[r][j] = V.multiplyAdd(x, b[j], sum[r][j]) }
-        }
-        unsafe a += depthStride
-        unsafe w += panelVectors &* V.lanes
-        k &-= 1
-      } while k > 0
+    var a = unsafe a
+    var w = unsafe weights
+    let panelStep = panelVectors &* V.lanes
+    // Two steps at a time: one taken branch for 24 multiply-adds, not for 12.
+    var pairs = depth / 2
+    while pairs > 0 {
+      unsafe step(&sum, a: a, rowStride: rowStride, weights: w, panelVectors: panelVectors, panelStride: panelStride)
+      unsafe step(
+        &sum, a: a + depthStride, rowStride: rowStride, weights: w + panelStep, panelVectors: panelVectors,
+        panelStride: panelStride)
+      unsafe a += 2 &* depthStride
+      unsafe w += 2 &* panelStep
+      pairs &-= 1
+    }
+    if depth % 2 != 0 {
+      unsafe step(&sum, a: a, rowStride: rowStride, weights: w, panelVectors: panelVectors, panelStride: panelStride)
     }
 
     for r in 0..<rows {
       for j in 0..<columns { unsafe sum[r][j].store(c + (r &* cStride &+ j &* V.lanes)) }
+    }
+  }
+
+  /// sum[r, j] ← A(r, k)·W[k, j] + sum[r, j] for one k.
+  @inlinable @inline(__always)
+  static func step(
+    _ sum: inout Accumulators, a: UnsafePointer<Scalar>, rowStride: Int, weights: UnsafePointer<Scalar>,
+    panelVectors: Int, panelStride: Int
+  ) {
+    var b = InlineArray<columns, V>(repeating: .zero)
+    for j in 0..<columns {
+      b[j] = unsafe V.load(weights + (j / panelVectors &* panelStride &+ j % panelVectors &* V.lanes))
+    }
+    for r in 0..<rows {
+      let x = unsafe V(repeating: a[r &* rowStride])
+      for j in 0..<columns { sum[r][j] = V.multiplyAdd(x, b[j], sum[r][j]) }
     }
   }
 }

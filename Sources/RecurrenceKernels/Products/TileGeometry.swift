@@ -28,11 +28,11 @@
   /// Rows of A copied at a time, whole tiles: at most 192 KiB, which stays in L2 while all panels pass over it.
   @inlinable @inline(__always)
   public static var rowBlock: Int { 196_608 / (copiedRowStride &* MemoryLayout<V.Scalar>.stride) / rows &* rows }
-  /// Columns of A packed at a time in AᵀB, whole tiles: at most 288 KiB. Rows of A are read in pieces of this length, and
+  /// Columns of A packed at a time in AᵀB, whole tiles: at most 144 KiB. Rows of A are read in pieces of this length, and
   /// short pieces of far-apart rows cost a page walk each.
   @inlinable @inline(__always)
   public static var transposedRowBlock: Int {
-    294_912 / (depthBlock &* MemoryLayout<V.Scalar>.stride) / rows &* rows
+    147_456 / (depthBlock &* MemoryLayout<V.Scalar>.stride) / rows &* rows
   }
   /// Columns of B packed at a time in AᵀB.
   @inlinable @inline(__always) public static var columnBlock: Int { 512 }
