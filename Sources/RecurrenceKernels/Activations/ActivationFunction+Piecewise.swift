@@ -1,8 +1,7 @@
 // The piecewise linear functions.
 //
 // They have no error but the rounding of one product and sum: none for ReLU and hard tanh, ½ ulp for leaky ReLU. Hard
-// sigmoid is slope·x + offset with the slope rounded to the scalar type; where the sum cancels, near x = −offset/slope,
-// that is ½ ulp of the sum (fused), or ½ ulp of `offset` (other), not ½ ulp of the exact result.
+// sigmoid is slope·(x + offset/slope), 1½ ulp where offset/slope is a number of the scalar type.
 //
 // Slopes, offsets and limits are rounded to the scalar type first.
 //
