@@ -1,7 +1,7 @@
 /// The kernels of one instruction set for one scalar type.
 ///
 /// Each instruction set's module declares one conforming type per scalar, and `Recurrence` picks one per process. The
-/// requirements are the only way in: the vector types behind them are internal to the module, and no entry is ever
+/// requirements are the only way in: the vector types behind them are private to their module, and no entry is ever
 /// inlined, so that no caller can end up holding a piece of another instruction set's code.
 ///
 /// Operands are checked here. The checks are plain branches to `fatalError`: these modules are compiled with

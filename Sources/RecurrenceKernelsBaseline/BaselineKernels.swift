@@ -1,5 +1,6 @@
 // 128-bit vectors: SSE2 on x86-64, NEON on arm64.
-// Internal on purpose: code generated for these types must never reach a module with other flags.
+// Private on purpose: code generated for these types must never reach a module with other flags, and types that only
+// their file can name need no metadata, whose helpers (`__swift_memcpy32_16`) any module may define too.
 //
 // One file on purpose: a debug build compiles modules file by file, and vector operations in another file would be
 // calls.
@@ -7,7 +8,7 @@
 import CProcessor
 import RecurrenceKernels
 
-struct FloatVector: Vector {
+private struct FloatVector: Vector {
   typealias Scalar = Float
   typealias Raw = SIMD4<Float>
   typealias Bits = SIMD4<UInt32>
@@ -76,7 +77,7 @@ struct FloatVector: Vector {
   }
 }
 
-struct DoubleVector: Vector {
+private struct DoubleVector: Vector {
   typealias Scalar = Double
   typealias Raw = SIMD2<Double>
   typealias Bits = SIMD2<UInt64>

@@ -1,5 +1,6 @@
 // 512-bit vectors of AVX-512.
-// Internal on purpose: code generated for these types must never reach a module with other flags.
+// Private on purpose: code generated for these types must never reach a module with other flags, and types that only
+// their file can name need no metadata, whose helpers (`__swift_memcpy32_16`) any module may define too.
 //
 // One file on purpose: a debug build compiles modules file by file, and vector operations in another file would be
 // calls.
@@ -7,7 +8,7 @@
 import CProcessor
 import RecurrenceKernels
 
-struct FloatVector: Vector {
+private struct FloatVector: Vector {
   typealias Scalar = Float
   typealias Raw = SIMD16<Float>
   typealias Bits = SIMD16<UInt32>
@@ -66,7 +67,7 @@ struct FloatVector: Vector {
   }
 }
 
-struct DoubleVector: Vector {
+private struct DoubleVector: Vector {
   typealias Scalar = Double
   typealias Raw = SIMD8<Double>
   typealias Bits = SIMD8<UInt64>

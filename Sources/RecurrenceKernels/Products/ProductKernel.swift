@@ -59,9 +59,15 @@
         let block = rowBlocks.range(i)
         let first = rows.lowerBound &+ block.lowerBound
         unsafe copyRows(operands.a, rows: first..<(first &+ block.count), depth: k, into: scratch)
-        for p in panels {
+        var panel = panels.lowerBound
+        if block.count == 2 {
+          panel = unsafe runPairsOfPanels(
+            operands, panels: panels, firstRow: first, depth: k, start: start, copied: scratch)
+        }
+        while panel < panels.upperBound {
           unsafe runPanel(
-            operands, panel: p, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
+            operands, panel: panel, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
+          panel &+= 1
         }
       }
     }
@@ -119,6 +125,29 @@
         unsafe TileDispatch<V, 1>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
       }
     }
+  }
+
+  /// Two rows of A against two panels at a time, as long as whole ones remain: against one panel, the four accumulators
+  /// of a tile would wait for each other's latency. Returns the first panel that is left.
+  @inlinable @inline(__always)
+  static func runPairsOfPanels(
+    _ operands: ProductOperands<Scalar>, panels: Range<Int>, firstRow: Int, depth: Range<Int>, start: ProductStart,
+    copied: UnsafePointer<Scalar>
+  ) -> Int {
+    let width = Geometry.panelWidth
+    let wholePanels = unsafe min(panels.upperBound, operands.c.columns / width)
+    var panel = panels.lowerBound
+    while panel &+ 2 <= wholePanels {
+      let firstColumn = panel &* width
+      unsafe Tile<V, 2, 4>.runCopiedPanels(
+        TileCall(
+          a: copied, weights: operands.weights + (firstColumn &* operands.a.columns &+ depth.lowerBound &* width),
+          panelStride: width &* operands.a.columns, depth: depth.count, start: start,
+          bias: biasPointer(operands, firstColumn), c: operands.c.pointer(row: firstRow, column: firstColumn),
+          cStride: operands.c.stride))
+      panel &+= 2
+    }
+    return panel
   }
 
   /// One row of A, read where it lies: four panels at a time, because two accumulators would wait for each other's

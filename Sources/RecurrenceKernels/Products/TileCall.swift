@@ -60,6 +60,15 @@ extension Tile {
       c: call.c, cStride: call.cStride)
   }
 
+  /// A is a block of copied rows; the tile spans several panels of W.
+  @inlinable @inline(never)
+  static func runCopiedPanels(_ call: TileCall<Scalar>) {
+    unsafe run(
+      a: call.a, rowStride: TileGeometry<V>.copiedRowStride, depthStride: 1, weights: call.weights,
+      panelVectors: TileGeometry<V>.panelVectors, panelStride: call.panelStride, depth: call.depth,
+      start: call.start, bias: call.bias, c: call.c, cStride: call.cStride)
+  }
+
   /// A is one row where it lies; the tile spans several panels of W.
   @inlinable @inline(never)
   static func runRow(_ call: TileCall<Scalar>) {
