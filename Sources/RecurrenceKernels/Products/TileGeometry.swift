@@ -41,13 +41,10 @@
   @inlinable @inline(__always) public static var edgeScratch: Int { rows &* panelWidth }
   /// Scalars of scratch memory that `ProductKernel` needs.
   @inlinable @inline(__always) public static var productScratch: Int { rowBlock &* copiedRowStride &+ edgeScratch }
-  /// Scalars from one k to the next in a packed tile of A's columns: whole vectors, so that no store crosses a cache line.
+  /// Scalars from one packed tile of A's columns to the next: a block, and a cache line that takes the tail of the last
+  /// vector and spreads the tiles over the cache's sets.
   @inlinable @inline(__always)
-  public static var packedColumnsStride: Int { (rows &+ V.lanes &- 1) / V.lanes &* V.lanes }
-  /// Scalars from one packed tile of A's columns to the next: a block, and a cache line that spreads the tiles over the
-  /// cache's sets.
-  @inlinable @inline(__always)
-  public static var packedTileStride: Int { packedColumnsStride &* depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
+  public static var packedTileStride: Int { rows &* depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
   /// Scalars of scratch memory that `TransposedProductKernel` needs: an edge tile and blocks of A and of B.
   @inlinable @inline(__always)
   public static var transposedScratch: Int {

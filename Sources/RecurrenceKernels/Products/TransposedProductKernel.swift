@@ -122,7 +122,8 @@ public import CProcessor
   /// For every tile, copies `Geometry.rows` columns of A side by side, rows in descending order.
   ///
   /// A row of A is read from left to right once, whatever its stride, and scattered to the tiles. Columns are copied in
-  /// whole vectors; what those hold beyond a tile's columns is never read.
+  /// whole vectors; what a vector holds beyond the tile's columns is overwritten by the next row's, or lands in the slack
+  /// between tiles. Columns beyond the matrix read as zero, and belong to rows of C that no tile computes.
   @inlinable @inline(__always)
   static func packColumns(
     _ a: MatrixView<Scalar>, rows: Range<Int>, firstColumn: Int, tiles: EvenSplit,
@@ -162,7 +163,7 @@ public import CProcessor
         }
         unsafe tile += Geometry.packedTileStride
       }
-      unsafe to += Geometry.packedColumnsStride
+      unsafe to += Geometry.rows
     }
   }
 }
