@@ -52,6 +52,13 @@ public protocol KernelTable<Scalar>: Sendable {
   public let tileRows: Int
   /// Columns of C in one packed panel.
   public let panelWidth: Int
+  /// Terms of a sum between loading and storing C.
+  public let depthBlock: Int
+  /// Rows of A copied at a time in a product.
+  public let rowBlock: Int
+  /// Rows and columns of C computed at a time in AᵀB.
+  public let transposedRowBlock: Int
+  public let transposedColumnBlock: Int
   /// Scalars of scratch memory for `KernelTable.product`, per thread.
   public let productScratch: Int
   /// Scalars of scratch memory for `KernelTable.transposedProduct`, per thread.
@@ -64,6 +71,10 @@ public protocol KernelTable<Scalar>: Sendable {
     lanes = V.lanes
     tileRows = TileGeometry<V>.rows
     panelWidth = TileGeometry<V>.panelWidth
+    depthBlock = TileGeometry<V>.depthBlock
+    rowBlock = TileGeometry<V>.rowBlock
+    transposedRowBlock = TileGeometry<V>.transposedRowBlock
+    transposedColumnBlock = TileGeometry<V>.columnBlock
     productScratch = TileGeometry<V>.productScratch
     transposedScratch = TileGeometry<V>.transposedScratch
     isFused = V.isFused

@@ -141,7 +141,7 @@ import Testing
       #expect(kept.map(\.wideBits) == bias.map(\.wideBits), "\(label)")
 
       for (m, n, k) in [(0, 0, 0), (0, 5, 3), (5, 0, 3), (0, 5, 0), (5, 0, 0)] {
-        var products = MatrixProducts(threads: threads, kernels: kernels)
+        var products = MatrixProducts(threads: threads, kernels: kernels, smallestSplit: 0)
         var packed = PackedWeights(outputs: n, depth: k, kernels: kernels)
         // Operands without elements need no memory; the others are there and must stay as they are.
         let a = GuardedMatrix([Scalar](repeating: 1, count: m * k), rows: m, columns: k)

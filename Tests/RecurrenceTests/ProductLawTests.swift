@@ -169,7 +169,7 @@ import Testing
 
   /// One value, many shapes: what a call leaves in the scratch memory, NaNs besides, means nothing to the next.
   private func checkReuse<Scalar: TestScalar>(_ kernels: Kernels<Scalar>) {
-    var products = MatrixProducts(threads: 2, kernels: kernels)
+    var products = MatrixProducts(threads: 2, kernels: kernels, smallestSplit: 0)
     var random = SeededRandom(stream: 65_000)
     var complaints = Complaints()
     for round in 0..<(SuiteSettings.isThin ? 4 : 24) {

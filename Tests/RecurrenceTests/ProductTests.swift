@@ -83,7 +83,7 @@ import Testing
         let aMatrix = layouts.matrix(a, rows: k, columns: m)
         let bMatrix = layouts.matrix(b, rows: k, columns: n)
         let c = layouts.matrix(before, rows: m, columns: n)
-        var products = MatrixProducts(threads: threads, kernels: kernels)
+        var products = MatrixProducts(threads: threads, kernels: kernels, smallestSplit: 0)
         unsafe products.accumulateTransposed(aMatrix.view, bMatrix.view, into: c.mutableView)
         let context =
           "\(kernels.label), case \(number): \(shape.label), \(filling), \(threads) threads, "

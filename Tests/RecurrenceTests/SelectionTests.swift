@@ -115,7 +115,7 @@ import Testing
       try KernelSelection(override: "x86-64-v4", processor: processor)
     }
     let sentence = error?.description ?? ""
-    for part in ["RECURRENCE_ISA", "x86-64-v4", "AVX-512DQ", "ZMM"] { #expect(sentence.contains(part)) }
+    for part in ["RECURRENCE_ISA", "x86-64-v4", "AVX-512DQ"] { #expect(sentence.contains(part)) }
     #expect(!sentence.contains("AVX-512F"))
   }
 

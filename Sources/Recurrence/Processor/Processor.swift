@@ -40,7 +40,14 @@ public struct Processor: Sendable {
 
   /// What `set` needs and this processor, or its operating system, lacks.
   public func missing(for set: InstructionSet) -> [String] {
-    Self.requirements(of: set).filter { features & $0.feature == 0 }.map(\.name)
+    let missing = Self.requirements(of: set).filter { features & $0.feature == 0 }
+    // A system cannot save registers that the processor has not.
+    let instructions = missing.filter { !Self.isSystemState($0.feature) }
+    return (instructions.isEmpty ? missing : instructions).map(\.name)
+  }
+
+  private static func isSystemState(_ feature: UInt32) -> Bool {
+    feature == bit(RECURRENCE_YMM_STATE) || feature == bit(RECURRENCE_ZMM_STATE)
   }
 
   /// The instruction sets that this processor runs and this build contains, from the narrowest to the widest.

@@ -2,8 +2,9 @@ import RecurrenceKernels
 
 /// The matrix products of recurrent networks, with the memory they work in.
 ///
-/// Make one, keep it, and call it as often as you like: calls allocate nothing. Outputs are split between `threads`
-/// fixed parts, sums never are, so the bits of a result do not depend on the number of threads:
+/// Make one, keep it, and call it as often as you like: calls allocate nothing, except that with more threads Dispatch
+/// allocates what it needs to start them. Outputs are split between `threads` fixed parts, sums never are, so the bits
+/// of a result do not depend on the number of threads:
 ///
 /// - in `multiply`, every element of C is one chain of multiply-adds in ascending k that starts at the bias (or at C);
 /// - in `accumulateTransposed`, one chain in descending k that starts at C.
@@ -14,14 +15,22 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   public let threads: Int
   private let scratch: AlignedBuffer<Scalar>
   private let scratchStride: Int
+  private let smallestSplit: Double
 
-  /// - Parameter threads: number of parts that work is split into, from 1 to 1024; 1 never enters Dispatch.
+  /// - Parameter threads: number of parts that work is split into, from 1 to 1024; 1 never enters Dispatch, nor do
+  ///   products too small to gain.
   public init(threads: Int = 1) { self.init(threads: threads, kernels: .selected) }
 
-  package init(threads: Int = 1, kernels: Kernels<Scalar>) {
+  /// Multiply-adds below which a product is not split: some 100 µs of one core, where starting and ending threads costs
+  /// 15 to 24 µs.
+  package static var smallestSplit: Double { 4e6 }
+
+  /// - Parameter smallestSplit: tests pass 0, to split the smallest products too.
+  package init(threads: Int = 1, kernels: Kernels<Scalar>, smallestSplit: Double = Self.smallestSplit) {
     guard (1...1024).contains(threads) else { fatalError("threads: expected 1 to 1024, got \(threads)") }
     self.kernels = kernels
     self.threads = threads
+    self.smallestSplit = smallestSplit
     // Rounded to cache lines: no two threads write to one line.
     let needed = max(kernels.geometry.productScratch, kernels.geometry.transposedScratch)
     scratchStride = (needed + 15) / 16 * 16
@@ -53,6 +62,7 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     let rows = unsafe c.rows
     let panels = unsafe (c.columns + kernels.geometry.panelWidth - 1) / kernels.geometry.panelWidth
     // Rows are split while every part keeps two full tiles; below that, panels.
+    let threads = unsafe usefulThreads(c.rows, c.columns, a.columns)
     if rows >= 2 * kernels.geometry.tileRows * threads || panels == 1 {
       let split = EvenSplit(rows, parts: min(threads, rows))
       concurrentParts(split.parts) { part in
@@ -90,6 +100,7 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     let stride = scratchStride
     let rows = unsafe c.rows
     let columns = unsafe c.columns
+    let threads = unsafe usefulThreads(c.rows, c.columns, a.rows)
     if rows >= columns {
       let split = EvenSplit(rows, parts: min(threads, rows))
       concurrentParts(split.parts) { part in
@@ -103,6 +114,10 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
           operands, rows: 0..<rows, columns: split.range(part), scratch: scratch + part * stride)
       }
     }
+  }
+
+  private func usefulThreads(_ m: Int, _ n: Int, _ k: Int) -> Int {
+    Double(m) * Double(n) * Double(k) < smallestSplit ? 1 : threads
   }
 
   private func check(

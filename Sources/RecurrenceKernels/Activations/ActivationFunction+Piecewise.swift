@@ -52,7 +52,13 @@ public struct HardSigmoid: ActivationFunction {
   @inlinable @inline(__always)
   public func value<V: Vector>(_ x: V) -> V {
     // Not slope·x + offset, which cancels near its root: x + offset/slope is exact there when offset/slope is (3 or 2.5).
-    let line = V(repeating: V.Scalar(slope)) * (x + V(repeating: V.Scalar(offset / slope)))
+    // Where that quotient is infinite or NaN the slope is too small for a root to matter. The condition is the same in
+    // every iteration, and leaves the loop.
+    let root = V.Scalar(offset / slope)
+    let line =
+      root.isFinite
+      ? V(repeating: V.Scalar(slope)) * (x + V(repeating: root))
+      : V.multiplyAdd(x, V(repeating: V.Scalar(slope)), V(repeating: V.Scalar(offset)))
     return V.minimum(V.maximum(line, V.zero), V(repeating: 1))
   }
   @inlinable @inline(__always)

@@ -16,7 +16,7 @@
     if outputs < 0 || depth < 0 {
       fatalError("packed weights: sizes must not be negative, got \(outputs) outputs and depth \(depth)")
     }
-    let (padded, overflow) = outputs.addingReportingOverflow(V.lanes)
+    let (padded, overflow) = outputs.addingReportingOverflow(TileGeometry<V>.panelWidth)
     let (count, overflow2) = padded.multipliedReportingOverflow(by: depth)
     let (_, overflow3) = count.multipliedReportingOverflow(by: MemoryLayout<Scalar>.stride)
     if overflow || overflow2 || overflow3 {

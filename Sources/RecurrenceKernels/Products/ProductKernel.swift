@@ -1,7 +1,7 @@
 // C[M, N] = start + A[M, K] · W, W packed. Serves A·Wᵀ (rows packed) and A·W (columns packed) alike.
 //
 //   for each depth block:  for each row block: copy A's rows to a fixed stride      (stays in L2)
-//     for each panel of W:                                                          (stays in L1)
+//     for each panel of W:                                                          (streams from L2)
 //       for each tile of rows: Tile
 //
 // Copying the rows costs one load and one store per element of A against N multiply-adds, and removes every effect of

@@ -5,7 +5,7 @@ public import CProcessor
 //   for each depth block, from the last:
 //     for each column block: pack B, rows reversed                                   (stays in L2 or L3)
 //       for each row block: pack A's columns, `TileGeometry.rows` side by side, rows reversed     (stays in L2)
-//         for each panel of B:                                                       (stays in L1)
+//         for each panel of B:                                                       (streams from L2)
 //           for each tile of rows: Tile
 //
 // Every sum starts from C's content and takes the rows of A and B in descending order, so that a gradient accumulated

@@ -19,7 +19,7 @@ extension Kernels where Scalar: TestScalar {
     case .rows: unsafe packed.packRows(weights)
     case .columns: unsafe packed.packColumns(weights)
     }
-    var products = MatrixProducts(threads: threads, kernels: self)
+    var products = MatrixProducts(threads: threads, kernels: self, smallestSplit: 0)
     let biasBuffer = unsafe bias.map { unsafe UnsafeBufferPointer(start: $0.pointer, count: $0.columns) }
     unsafe products.multiply(a, packed, bias: biasBuffer, into: c, start: start)
     withExtendedLifetime(bias) {}
@@ -45,7 +45,7 @@ extension Kernels where Scalar: TestScalar {
     let a = GuardedMatrix(a, rows: k, columns: m)
     let b = GuardedMatrix(b, rows: k, columns: n)
     let c = GuardedMatrix(c, rows: m, columns: n)
-    var products = MatrixProducts(threads: threads, kernels: self)
+    var products = MatrixProducts(threads: threads, kernels: self, smallestSplit: 0)
     unsafe products.accumulateTransposed(a.view, b.view, into: c.mutableView)
     withExtendedLifetime((a, b)) {}
     return c.values
@@ -62,8 +62,8 @@ struct ProductShape: Sendable {
 
   /// Shapes in which every two of M, N and K take every pair of the values below.
   ///
-  /// The values lie around whatever a kernel can treat apart: nothing, one, less than a vector, a vector, a panel, a
-  /// register tile, a block of 144 rows, a block of 256 deep, and beyond. A Latin square, K taken by the sum of the
+  /// The values lie around whatever a kernel can treat apart on a small scale: nothing, one, less than a vector, a
+  /// vector, a panel, a register tile, and beyond; `BlockEdgeTests` crosses the cache blocks. A Latin square, K taken by the sum of the
   /// indices of M and N, needs as many shapes as there are pairs of M and N; it covers the pairs with K as long as K
   /// has the fewest values.
   static func sweep(_ geometry: KernelGeometry) -> [ProductShape] {
