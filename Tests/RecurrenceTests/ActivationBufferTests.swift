@@ -40,6 +40,18 @@ import Testing
     check(Double.self)
   }
 
+  /// Slopes so small that the root lies beyond the scalar's range leave the offset.
+  @Test(arguments: [(0, 0.5), (1e-39, 0.5), (-1e-40, 0.25)]) func flatHardSigmoids(_ slope: Double, _ offset: Double) {
+    let x: [Float] = [-2, -0.0, 0, 3]
+    var y = [Float](repeating: .nan, count: x.count)
+    unsafe x.withUnsafeBufferPointer { input in
+      unsafe y.withUnsafeMutableBufferPointer { output in
+        unsafe Activation.hardSigmoid(slope: slope, offset: offset).apply(input, into: output)
+      }
+    }
+    #expect(y == [Float](repeating: Float(offset), count: x.count))
+  }
+
   @Test func emptyBuffersAreFine() {
     @unsafe func run<Scalar: JudgedScalar>(
       _ activation: Activation, _ input: UnsafeMutableBufferPointer<Scalar>,
