@@ -84,16 +84,6 @@ struct ExhaustiveReport: Sendable, CustomStringConvertible {
   }
 }
 
-/// Checks one implementation on all floats.
-func exhaustiveCheck(
-  name: String, laws: FunctionLaws = FunctionLaws(),
-  evaluate: @escaping @Sendable (UnsafePointer<Float>, UnsafeMutablePointer<Float>, Int) -> Void,
-  reference: @escaping @Sendable (Double) -> Double
-) -> ExhaustiveReport {
-  unsafe exhaustiveCheck(
-    name: name, laws: laws, variants: [FunctionVariant(name: "", evaluate: evaluate)], reference: reference)[0]
-}
-
 /// Checks several implementations of one function on all floats, and counts the results in which they differ.
 ///
 /// The order of work is fixed: 4,096 chunks of 2²⁰ consecutive bit patterns; reports merge in that order, so that the

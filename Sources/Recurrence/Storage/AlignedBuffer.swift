@@ -8,7 +8,7 @@ import RecurrenceKernels
   public let count: Int
   private let base: UnsafeMutablePointer<Scalar>
 
-  public static var alignment: Int { 64 }
+  public static var alignment: Int { kernelAlignment }
 
   /// Traps with a sentence where `count` is negative or overflows.
   public init(count: Int) {

@@ -8,7 +8,7 @@
 // as in P. T. P. Tang, "Table-driven implementation of the exponential function in IEEE floating-point arithmetic", ACM
 // TOMS 15 (1989), without the table: a lookup costs a vector more than the two or three terms it saves. Both share q,
 // which is fitted to the relative error of expm1. n comes from adding a large constant (see
-// `KernelScalar.roundingShift`), so no conversion between integers and floating point is needed.
+// `ActivationScalar.exponentShift`), so no conversion between integers and floating point is needed.
 //
 // exp is within 1.21 ulp, expm1 (α = 1 in ELU) within 1.14; ActivationFunction.swift has the table.
 

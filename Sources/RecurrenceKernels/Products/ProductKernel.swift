@@ -119,11 +119,7 @@
         a: copied + rows.lowerBound &* Geometry.copiedRowStride, weights: weights, depth: depth.count, start: start,
         bias: biasPointer(operands, firstColumn),
         c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride)
-      if width > V.lanes {
-        unsafe TileDispatch<V, 2>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
-      } else {
-        unsafe TileDispatch<V, 1>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
-      }
+      unsafe PanelTile<V>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
     }
   }
 
@@ -174,11 +170,7 @@
         panel &+= 2
       } else {
         let rest = unsafe min(width, operands.c.columns &- firstColumn)
-        if rest > V.lanes {
-          unsafe TileDispatch<V, 2>.run(call, layout: .copiedRows, rows: 1, width: rest, edge: edge)
-        } else {
-          unsafe TileDispatch<V, 1>.run(call, layout: .copiedRows, rows: 1, width: rest, edge: edge)
-        }
+        unsafe PanelTile<V>.run(call, layout: .copiedRows, rows: 1, width: rest, edge: edge)
         panel &+= 1
       }
     }

@@ -1,3 +1,20 @@
+/// One tile's rows against one panel, which is one or two vectors wide.
+@frozen @usableFromInline enum PanelTile<V: Vector> {
+  /// - Parameters:
+  ///   - width: columns of C that exist, 1 … panelWidth; up to `lanes`, the panel is one vector wide.
+  ///   - edge: `TileGeometry.edgeScratch` scalars, overwritten where `width` is not whole vectors.
+  @inlinable @inline(__always)
+  static func run(
+    _ call: TileCall<V.Scalar>, layout: TileLayout, rows: Int, width: Int, edge: UnsafeMutablePointer<V.Scalar>
+  ) {
+    if width > V.lanes {
+      unsafe TileDispatch<V, 2>.run(call, layout: layout, rows: rows, width: width, edge: edge)
+    } else {
+      unsafe TileDispatch<V, 1>.run(call, layout: layout, rows: rows, width: width, edge: edge)
+    }
+  }
+}
+
 /// Chooses the instance of `Tile` for a number of rows known only at run time, and deals with the right edge of C.
 @frozen @usableFromInline enum TileDispatch<V: Vector, let columns: Int> {
   @usableFromInline typealias Scalar = V.Scalar

@@ -109,11 +109,7 @@ public import CProcessor
           bias: nil,
           c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn &+ column),
           cStride: operands.c.stride)
-        if panelWidth > V.lanes {
-          unsafe TileDispatch<V, 2>.run(call, layout: .columns, rows: rows.count, width: panelWidth, edge: edge)
-        } else {
-          unsafe TileDispatch<V, 1>.run(call, layout: .columns, rows: rows.count, width: panelWidth, edge: edge)
-        }
+        unsafe PanelTile<V>.run(call, layout: .columns, rows: rows.count, width: panelWidth, edge: edge)
       }
       column &+= Geometry.panelWidth
     }

@@ -2,10 +2,6 @@
 ///
 /// Everything that the kernels must know about the bits of a scalar is stated here, once.
 public protocol KernelScalar: ActivationScalar, SIMDScalar, Codable, Sendable {
-  /// 1.5 · 2^p, p the number of stored significand bits. Adding it to x rounds x to an integer (to nearest, ties
-  /// to even) and leaves that integer in the low bits; subtracting it again gives the rounded value. Valid for
-  /// |x| ≤ 2^(p−1).
-  static var roundingShift: Self { get }
   /// Number of stored significand bits: 23 or 52.
   static var fractionBits: Int { get }
   /// Bias of the exponent: 127 or 1023.
@@ -13,13 +9,11 @@ public protocol KernelScalar: ActivationScalar, SIMDScalar, Codable, Sendable {
 }
 
 extension Float: KernelScalar {
-  @inlinable @inline(__always) public static var roundingShift: Float { 0x1.8p23 }
   @inlinable @inline(__always) public static var fractionBits: Int { 23 }
   @inlinable @inline(__always) public static var exponentOffset: Int { 127 }
 }
 
 extension Double: KernelScalar {
-  @inlinable @inline(__always) public static var roundingShift: Double { 0x1.8p52 }
   @inlinable @inline(__always) public static var fractionBits: Int { 52 }
   @inlinable @inline(__always) public static var exponentOffset: Int { 1023 }
 }
