@@ -59,3 +59,36 @@ uint32_t recurrence_processor_features(void) { return 0; }
 void recurrence_processor_name(char name[49]) { memset(name, 0, 49); }
 
 #endif
+
+#if defined(__x86_64__)
+
+#include <xmmintrin.h>
+
+uint64_t recurrence_flush_subnormals(void) {
+  uint32_t mode = _mm_getcsr();
+  _mm_setcsr(mode | 0x8040u);  // flush to zero, denormals are zero
+  return mode;
+}
+
+void recurrence_restore_subnormals(uint64_t mode) {
+  // The exception flags raised meanwhile stay raised.
+  _mm_setcsr((uint32_t)((mode & ~0x3full) | (_mm_getcsr() & 0x3fu)));
+}
+
+#elif defined(__aarch64__)
+
+uint64_t recurrence_flush_subnormals(void) {
+  uint64_t mode;
+  __asm__ volatile("mrs %0, fpcr" : "=r"(mode));
+  __asm__ volatile("msr fpcr, %0" : : "r"(mode | (1ull << 24)));
+  return mode;
+}
+
+void recurrence_restore_subnormals(uint64_t mode) { __asm__ volatile("msr fpcr, %0" : : "r"(mode)); }
+
+#else
+
+uint64_t recurrence_flush_subnormals(void) { return 0; }
+void recurrence_restore_subnormals(uint64_t mode) { (void)mode; }
+
+#endif

@@ -27,6 +27,11 @@ public protocol KernelTable<Scalar>: Sendable {
     _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
     scratch: UnsafeMutablePointer<Scalar>)
 
+  /// The recurrent product of one time step and the cell's mathematics; see `RecurrentKernel`.
+  @unsafe static func recurrentStep(_ call: RecurrentCall<Scalar>)
+  /// sums[j] += Σ_r matrix[r, j], r descending; see `RecurrentKernel`.
+  @unsafe static func columnSums(_ matrix: MatrixView<Scalar>, into sums: UnsafeMutablePointer<Scalar>)
+
   /// output[i] = f(input[i]), 0 ≤ i < count; in place where the buffers are the same. See `ActivationKernel`.
   @unsafe static func activation(
     _ activation: Activation, _ input: UnsafePointer<Scalar>, _ output: UnsafeMutablePointer<Scalar>, count: Int)
@@ -63,8 +68,13 @@ public protocol KernelTable<Scalar>: Sendable {
   public let productScratch: Int
   /// Scalars of scratch memory for `KernelTable.transposedProduct`, per thread.
   public let transposedScratch: Int
+  /// Elements that recorded cells are run on at a time.
+  public let programBlock: Int
   /// Whether multiply-adds round once.
   public let isFused: Bool
+
+  /// Scalars of scratch memory for recorded cells of `registers` registers, per thread.
+  @inlinable public func programScratch(registers: Int) -> Int { 2 &* registers &* programBlock }
 
   @inlinable
   public init<V: Vector>(_: V.Type) {
@@ -77,6 +87,7 @@ public protocol KernelTable<Scalar>: Sendable {
     transposedColumnBlock = TileGeometry<V>.columnBlock
     productScratch = TileGeometry<V>.productScratch
     transposedScratch = TileGeometry<V>.transposedScratch
+    programBlock = PointwiseProgramKernel<V>.block
     isFused = V.isFused
   }
 }

@@ -164,6 +164,16 @@ public enum X86V3Float: KernelTable {
   }
 
   @inline(never)
+  public static func recurrentStep(_ call: RecurrentCall<Float>) {
+    RecurrentKernel<FloatVector>.run(call)
+  }
+
+  @inline(never)
+  public static func columnSums(_ matrix: MatrixView<Float>, into sums: UnsafeMutablePointer<Float>) {
+    RecurrentKernel<FloatVector>.columnSums(matrix, into: sums)
+  }
+
+  @inline(never)
   public static func activation(
     _ activation: Activation, _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, count: Int
   ) {
@@ -229,6 +239,16 @@ public enum X86V3Double: KernelTable {
     scratch: UnsafeMutablePointer<Double>
   ) {
     TransposedProductKernel<DoubleVector>.run(operands, rows: rows, columns: columns, scratch: scratch)
+  }
+
+  @inline(never)
+  public static func recurrentStep(_ call: RecurrentCall<Double>) {
+    RecurrentKernel<DoubleVector>.run(call)
+  }
+
+  @inline(never)
+  public static func columnSums(_ matrix: MatrixView<Double>, into sums: UnsafeMutablePointer<Double>) {
+    RecurrentKernel<DoubleVector>.columnSums(matrix, into: sums)
   }
 
   @inline(never)

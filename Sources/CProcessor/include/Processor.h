@@ -34,6 +34,11 @@ uint32_t recurrence_processor_features(void);
 // The processor's name for itself, NUL-terminated, at most 49 bytes with the NUL; empty where it has none.
 void recurrence_processor_name(char name[49]);
 
+// Makes subnormal operands and results zero on this thread. Returns the mode before, for recurrence_restore_subnormals.
+// Calls, not inlined: arithmetic must not move across them.
+uint64_t recurrence_flush_subnormals(void);
+void recurrence_restore_subnormals(uint64_t mode);
+
 // Asks for the cache line at `address`, which need not be valid memory, to be brought near.
 static inline void recurrence_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 

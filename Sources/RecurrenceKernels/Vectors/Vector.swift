@@ -9,7 +9,7 @@
 ///   `squareRoot`, `min()`, `sum()` and float-to-integer conversions fall to scalar code and are not among them.
 ///
 /// Lane i of a result depends on lane i of the operands, except in `sum()`.
-public protocol Vector: Sendable {
+public protocol Vector: PointwiseValue, Sendable {
   associatedtype Scalar: KernelScalar
   /// The result of a comparison, lane by lane.
   associatedtype Mask: Sendable

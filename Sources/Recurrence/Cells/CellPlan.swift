@@ -1,0 +1,160 @@
+import RecurrenceKernels
+
+/// How the planes of a cell lie in memory, and which products make them.
+///
+/// Within a row the pre-activation planes are ordered so that those the input reaches are neighbours, and those that
+/// each stage's recurrent weights reach are, too:
+///
+///     recurrent parts of stage 1 · gates of stage 1 · input parts · gates of stage 0 · recurrent parts of stage 0
+///
+/// One product then serves all gates of a side. For cells without apart gates and stages that is the cell's own order.
+struct CellPlan: Sendable {
+  let planes: CellPlanes
+  /// Number of gates, G.
+  let gates: Int
+  /// Gates whose recurrent part is apart, in order: each has a recurrent bias.
+  let apartGates: [Int]
+  let unitNames: [String]
+  let gateNames: [String]
+  let stateNames: [String]
+  /// Position in a row of each plane, in the cell's order.
+  let position: [Int]
+  /// The gate at each position.
+  let gate: [Int]
+  /// Positions that the input reaches.
+  let inputs: Range<Int>
+  /// Positions that the recurrent weights of each stage reach.
+  let recurrent: [Range<Int>]
+
+  init<C: Cell>(_ cell: C.Type) {
+    let name = "\(C.self)"
+    let gates = C.gates
+    Self.check(gates.map(\.name), name, "gates", 1)
+    Self.check(C.states, name, "states", 1)
+    Self.check(C.unitParameters, name, "unitParameters", 0)
+    for gate in gates where !(0...1).contains(gate.stage) {
+      fatalError("\(name).gates: gate \(gate.name) is of stage \(gate.stage), expected 0 or 1")
+    }
+    let apart = gates.indices.filter { gates[$0].isApart }
+    guard gates.count + apart.count <= 8 else {
+      fatalError(
+        "\(name).gates: expected at most 8 planes, got \(gates.count) and \(apart.count) recurrent parts")
+    }
+    func summed(_ stage: Int) -> [Int] { gates.indices.filter { !gates[$0].isApart && gates[$0].stage == stage } }
+    // Planes in the cell's numbering: gates first, recurrent parts after them.
+    func recurrentParts(_ stage: Int) -> [Int] {
+      apart.indices.filter { gates[apart[$0]].stage == stage }.map { gates.count + $0 }
+    }
+    let blocks = [recurrentParts(1), summed(1), apart, summed(0), recurrentParts(0)]
+    let order = blocks.flatMap { $0 }
+    let starts = blocks.reduce(into: [0]) { $0.append($0.last! + $1.count) }
+    var position = [Int](repeating: 0, count: order.count)
+    for (place, plane) in order.enumerated() { position[plane] = place }
+    self.position = position
+    gate = order.map { $0 < gates.count ? $0 : apart[$0 - gates.count] }
+    inputs = starts[1]..<starts[4]
+    let second = starts[0]..<starts[2]
+    recurrent = second.isEmpty ? [starts[3]..<starts[5]] : [starts[3]..<starts[5], second]
+    self.gates = gates.count
+    apartGates = apart
+    gateNames = gates.map(\.name)
+    stateNames = C.states
+    unitNames = C.unitParameters
+    planes = CellPlanes(
+      gates: order.count, states: C.states.count, units: C.unitParameters.count, stages: recurrent.count)
+  }
+
+  private static func check(_ names: [String], _ cell: String, _ what: String, _ least: Int) {
+    guard (least...8).contains(names.count) else {
+      fatalError("\(cell).\(what): expected \(least) to 8, got \(names.count)")
+    }
+    guard Set(names).count == names.count else { fatalError("\(cell).\(what): names must differ, got \(names)") }
+  }
+
+  /// Planes of ∂L/∂pre-activations and, after them, of ∂L/∂(unit parameters).
+  var gradientPlanes: Int { planes.gates + planes.units }
+
+  /// Whether `positions` hold gates in ascending order without gaps, so that weights need not be brought into order.
+  func isInOrder(_ positions: Range<Int>) -> Bool { runs(positions).count <= 1 }
+
+  /// Neighbouring positions that hold neighbouring gates: `positions` in the fewest such runs.
+  func runs(_ positions: Range<Int>) -> [(position: Int, gate: Int, count: Int)] {
+    var runs: [(position: Int, gate: Int, count: Int)] = []
+    for place in positions {
+      if let last = runs.last, last.gate + last.count == gate[place] {
+        runs[runs.count - 1].count += 1
+      } else {
+        runs.append((place, gate[place], 1))
+      }
+    }
+    return runs
+  }
+
+  /// First column of each plane, in the cell's order, for planes of `units` units.
+  func columns(units: Int) -> InlineArray<8, Int> {
+    var columns = InlineArray<8, Int>(repeating: 0)
+    for (plane, place) in position.enumerated() { columns[plane] = place * units }
+    return columns
+  }
+}
+
+/// A cell, ready for the drivers: its plan, and which kernels run its mathematics.
+final class CellImplementation: Sendable {
+  let plan: CellPlan
+  /// Planes that the tape keeps besides the states.
+  let savedPlanes: Int
+  /// Registers of the cell's programs, zero for a cell with kernels of its own.
+  let registers: Int
+  private let fused: FusedKind?
+  private let recorded: RecordedCell?
+
+  private enum FusedKind: Sendable {
+    case rnn(Activation), lstm, peepholeLSTM, gru, gruResetBefore
+  }
+
+  /// - Parameter isRecorded: replays even a built-in cell from a recording; tests compare.
+  init<C: Cell>(_ cell: C, isRecorded: Bool = false) {
+    plan = CellPlan(C.self)
+    let kind: FusedKind? =
+      switch cell {
+      case let cell as RNN<Activation>: .rnn(cell.activation)
+      case is LSTM: .lstm
+      case is PeepholeLSTM: .peepholeLSTM
+      case is GRU: .gru
+      case is GRUResetBefore: .gruResetBefore
+      default: nil
+      }
+    if let kind, !isRecorded {
+      fused = kind
+      recorded = nil
+      registers = 0
+      savedPlanes =
+        switch kind {
+        case .rnn(let activation): activation.derivativeUsesOnlyValue ? 0 : 1
+        case .lstm: LSTM.savedPlanes
+        case .peepholeLSTM: PeepholeLSTM.savedPlanes
+        case .gru: GRU.savedPlanes
+        case .gruResetBefore: GRUResetBefore.savedPlanes
+        }
+    } else {
+      let recorded = RecordedCell(cell, planes: plan.planes)
+      fused = nil
+      self.recorded = recorded
+      registers = recorded.registers
+      savedPlanes = recorded.savedPlanes
+    }
+  }
+
+  /// Valid while the implementation lives.
+  var mathematics: CellMathematics {
+    switch fused {
+    case .rnn(let activation):
+      unsafe activation.derivativeUsesOnlyValue ? .rnn(activation) : .rnnKeepingGate(activation)
+    case .lstm: unsafe .lstm
+    case .peepholeLSTM: unsafe .peepholeLSTM
+    case .gru: unsafe .gru
+    case .gruResetBefore: unsafe .gruResetBefore
+    case nil: unsafe .recorded(recorded!.view)
+    }
+  }
+}

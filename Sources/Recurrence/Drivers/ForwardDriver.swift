@@ -1,0 +1,280 @@
+import RecurrenceKernels
+
+// The one forward loop through time.
+//
+//   for each segment of the tape (without a tape: for the whole sequence):
+//     for each chunk of steps:
+//       for each layer:
+//         pre-activations of the chunk ← bias + input · Wᵀ                    one product, or one for each step
+//         for each step t of the chunk:
+//           pre-activations of t += h_{t−1} · Uᵀ, ending in the cell's step
+//
+// Every thread runs all of it for its own sequences.
+
+/// What the caller of a forward pass hands over. Time-major, rows as the caller counts them.
+///
+/// Threads share it: each writes to the rows of its own sequences.
+@unsafe struct ForwardCall<Scalar: RecurrenceScalar>: @unchecked Sendable {
+  /// In, [T, B, I].
+  var input: UnsafePointer<Scalar>
+  /// Out, [T, B, H], or nil.
+  var output: UnsafeMutablePointer<Scalar>?
+}
+
+/// One thread's part of a forward pass: the sequences `rows`, in the order of the schedule.
+struct ForwardDriver<Scalar: RecurrenceScalar> {
+  let memory: SequenceMemory<Scalar>
+  let weights: PackedStack<Scalar>
+  let part: Int
+  let rows: Range<Int>
+
+  private var shape: StackShape<Scalar> { memory.shape }
+  private var schedule: RowSchedule { memory.schedule }
+
+  /// Sequences of this part that run at step t.
+  func count(_ t: Int) -> Int { max(0, min(rows.upperBound, schedule.count(t)) - rows.lowerBound) }
+
+  /// Runs all steps. The states in `memory` are those before the first step, then those after each sequence's last.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func run(_ call: ForwardCall<Scalar>) {
+    if rows.isEmpty { return }
+    let steps = schedule.steps
+    guard let tapeSteps = memory.use.tapeSteps else {
+      unsafe runChunks(0..<steps, tapeStart: nil, call)
+      return
+    }
+    var start = 0
+    while start < steps {
+      let end = min(steps, start + tapeSteps)
+      saveCheckpoint(start / tapeSteps)
+      unsafe runSegment(start..<end, call)
+      start = end
+    }
+  }
+
+  /// Runs the steps of one segment, from the states in `memory`, onto the tape.
+  func runSegment(_ steps: Range<Int>, _ call: ForwardCall<Scalar>) {
+    for layer in 0..<shape.layers {
+      unsafe copyRows(memory.hidden(layer), to: memory.firstHidden(layer), width: shape.units)
+      unsafe copyRows(memory.other(layer), to: memory.firstOther(layer), width: shape.otherStride)
+    }
+    unsafe runChunks(steps, tapeStart: steps.lowerBound, call)
+  }
+
+  private func runChunks(_ steps: Range<Int>, tapeStart: Int?, _ call: ForwardCall<Scalar>) {
+    var start = steps.lowerBound
+    while start < steps.upperBound, count(start) > 0 {
+      let chunk = start..<min(steps.upperBound, start + memory.chunk)
+      for layer in 0..<shape.layers { unsafe runChunk(chunk, layer, tapeStart: tapeStart, call) }
+      unsafe handOut(chunk, tapeStart: tapeStart, call)
+      start = chunk.upperBound
+    }
+    if let output = unsafe call.output { unsafe clearPadding(output, steps) }
+  }
+
+  // MARK: One chunk of one layer
+
+  private func runChunk(_ chunk: Range<Int>, _ layer: Int, tapeStart: Int?, _ call: ForwardCall<Scalar>) {
+    let input = unsafe source(of: layer, chunk, tapeStart: tapeStart, call)
+    let output = unsafe destination(of: layer, chunk, tapeStart: tapeStart, call)
+    unsafe project(chunk, layer, input)
+    for t in chunk {
+      let count = count(t)
+      if count == 0 { break }
+      unsafe step(t, layer, chunk, output, count: count, tapeStart: tapeStart)
+    }
+    unsafe keepStates(chunk, layer, output)
+  }
+
+  /// Rows of a chunk: the row of step t and this part's first sequence, and the step's base.
+  @unsafe struct Rows {
+    var base: UnsafeMutablePointer<Scalar>
+    /// Whether rows lie as in the schedule, from step `start` on; otherwise every step has this part's rows.
+    var packedFrom: Int?
+    var start: Int
+    var stride: Int
+
+    func pointer(_ t: Int, _ driver: ForwardDriver) -> UnsafeMutablePointer<Scalar> {
+      if let from = unsafe packedFrom {
+        let row = driver.schedule.offset(t) - driver.schedule.offset(from) + driver.rows.lowerBound
+        return unsafe base + row * stride
+      }
+      return unsafe base + (t - start) * driver.rows.count * stride
+    }
+  }
+
+  private func source(
+    of layer: Int, _ chunk: Range<Int>, tapeStart: Int?, _ call: ForwardCall<Scalar>
+  ) -> Rows {
+    if layer > 0 { return unsafe destination(of: layer - 1, chunk, tapeStart: tapeStart, call) }
+    let base = unsafe schedule.isUniform ? UnsafeMutablePointer(mutating: call.input) : memory.packedInput
+    return unsafe Rows(base: base, packedFrom: 0, start: 0, stride: shape.inputs)
+  }
+
+  private func destination(
+    of layer: Int, _ chunk: Range<Int>, tapeStart: Int?, _ call: ForwardCall<Scalar>
+  ) -> Rows {
+    if let tapeStart {
+      return unsafe Rows(base: memory.tapeHidden(layer), packedFrom: tapeStart, start: 0, stride: shape.units)
+    }
+    if layer == shape.layers - 1, schedule.isUniform, let output = unsafe call.output {
+      return unsafe Rows(base: output, packedFrom: 0, start: 0, stride: shape.units)
+    }
+    return unsafe Rows(
+      base: memory.outputs(layer, first: rows.lowerBound), packedFrom: nil, start: chunk.lowerBound,
+      stride: shape.units)
+  }
+
+  private func gates(_ t: Int, _ chunk: Range<Int>) -> UnsafeMutablePointer<Scalar> {
+    unsafe memory.gates(first: rows.lowerBound) + (t - chunk.lowerBound) * rows.count * shape.gateStride
+  }
+
+  /// Pre-activations of the chunk ← biases + input · Wᵀ.
+  private func project(_ chunk: Range<Int>, _ layer: Int, _ input: Rows) {
+    let plan = shape.plan
+    // One product for all steps where this part is the whole batch and no sequence ends: rows follow each other then.
+    let isWhole = rows.count == schedule.batch && count(chunk.upperBound - 1) == rows.count
+    var t = chunk.lowerBound
+    while t < chunk.upperBound {
+      let steps = isWhole ? chunk.count : 1
+      let count = count(t) * steps
+      if count == 0 { break }
+      let gates = unsafe gates(t, chunk)
+      for place in 0..<plan.planes.gates where !plan.inputs.contains(place) {
+        let bias = unsafe weights.bias(layer) + place * shape.units
+        for r in 0..<count {
+          unsafe (gates + r * shape.gateStride + place * shape.units).update(from: bias, count: shape.units)
+        }
+      }
+      let first = plan.inputs.lowerBound * shape.units
+      let operands = unsafe ProductOperands(
+        a: MatrixView(
+          UnsafePointer(input.pointer(t, self)), rows: count, columns: shape.inputs(of: layer), name: "input"),
+        weights: weights.w(layer), bias: weights.bias(layer) + first,
+        c: MutableMatrixView(
+          gates + first, rows: count, columns: plan.inputs.count * shape.units, stride: shape.gateStride),
+        start: .bias)
+      let width = shape.kernels.geometry.panelWidth
+      unsafe shape.kernels.table.product(
+        operands, rows: 0..<count, panels: 0..<((plan.inputs.count * shape.units + width - 1) / width),
+        scratch: memory.productScratch(part))
+      t += steps
+    }
+  }
+
+  // MARK: One step
+
+  private func step(
+    _ t: Int, _ layer: Int, _ chunk: Range<Int>, _ output: Rows, count: Int, tapeStart: Int?
+  ) {
+    let plan = shape.plan
+    var step = unsafe CellStep<Scalar>(
+      units: shape.units, gateColumns: shape.gateColumns, unitColumn: shape.gateStride)
+    unsafe step.gates = unsafe gates(t, chunk)
+    unsafe step.gateStride = shape.gateStride
+    unsafe step.unitParameters = unsafe weights.unitParameters(layer)
+    let first = rows.lowerBound
+    unsafe step.previousHidden = unsafe UnsafePointer(
+      t > chunk.lowerBound ? output.pointer(t - 1, self) : memory.hidden(layer) + first * shape.units)
+    unsafe step.previousHiddenStride = shape.units
+    unsafe step.hidden = unsafe output.pointer(t, self)
+    unsafe step.hiddenStride = shape.units
+    unsafe (step.previousOtherStride, step.otherStride) = (shape.otherStride, shape.otherStride)
+    let carried = unsafe memory.other(layer) + first * shape.otherStride
+    if let tapeStart {
+      let row = schedule.offset(t) - schedule.offset(tapeStart) + first
+      unsafe step.saved = unsafe memory.tapeSaved(layer) + row * shape.savedStride
+      unsafe step.savedStride = shape.savedStride
+      unsafe step.other = unsafe memory.tapeOther(layer) + row * shape.otherStride
+      let previous = t > tapeStart ? schedule.offset(t - 1) - schedule.offset(tapeStart) + first : 0
+      unsafe step.previousOther = unsafe UnsafePointer(
+        t > chunk.lowerBound ? memory.tapeOther(layer) + previous * shape.otherStride : carried)
+    } else {
+      unsafe step.other = unsafe carried
+      unsafe step.previousOther = unsafe UnsafePointer(carried)
+    }
+    for stage in 0..<plan.planes.stages {
+      if stage == 0, plan.planes.stages > 1 {
+        unsafe step.operand = unsafe memory.operand(first: first)
+        unsafe step.operandStride = shape.units
+      }
+      let operand = unsafe stage == 0 ? step.previousHidden! : UnsafePointer(step.operand!)
+      let positions = plan.recurrent[stage]
+      let operands = unsafe ProductOperands(
+        a: MatrixView(operand, rows: count, columns: shape.units), weights: weights.u(layer, stage: stage), bias: nil,
+        c: MutableMatrixView(
+          step.gates! + positions.lowerBound * shape.units, rows: count, columns: positions.count * shape.units,
+          stride: shape.gateStride), start: .accumulate)
+      unsafe shape.kernels.table.recurrentStep(
+        RecurrentCall(
+          product: operands, planes: positions.count, mathematics: shape.cell.mathematics,
+          action: stage == plan.planes.stages - 1 ? .forward : .operand, step: step, rows: count,
+          productScratch: memory.productScratch(part), programScratch: memory.programScratch(part)))
+    }
+  }
+
+  // MARK: States
+
+  /// After a chunk: the states of every sequence after its last step so far.
+  private func keepStates(_ chunk: Range<Int>, _ layer: Int, _ output: Rows) {
+    for j in rows where schedule.length(j) > chunk.lowerBound {
+      let last = min(chunk.upperBound, schedule.length(j)) - 1
+      let row = j - rows.lowerBound
+      unsafe (memory.hidden(layer) + j * shape.units)
+        .update(from: output.pointer(last, self) + row * shape.units, count: shape.units)
+      if unsafe output.packedFrom != nil, memory.use.tapeSteps != nil {
+        let tapeRow = unsafe schedule.offset(last) - schedule.offset(output.packedFrom!) + j
+        unsafe (memory.other(layer) + j * shape.otherStride)
+          .update(from: memory.tapeOther(layer) + tapeRow * shape.otherStride, count: shape.otherStride)
+      }
+    }
+  }
+
+  private func copyRows(_ from: UnsafeMutablePointer<Scalar>, to: UnsafeMutablePointer<Scalar>, width: Int) {
+    unsafe (to + rows.lowerBound * width).update(from: from + rows.lowerBound * width, count: rows.count * width)
+  }
+
+  func saveCheckpoint(_ segment: Int) {
+    for layer in 0..<shape.layers {
+      unsafe copyRows(memory.hidden(layer), to: memory.checkpointHidden(segment, layer), width: shape.units)
+      unsafe copyRows(memory.other(layer), to: memory.checkpointOther(segment, layer), width: shape.otherStride)
+    }
+  }
+
+  func restoreCheckpoint(_ segment: Int) {
+    for layer in 0..<shape.layers {
+      unsafe copyRows(memory.checkpointHidden(segment, layer), to: memory.hidden(layer), width: shape.units)
+      unsafe copyRows(memory.checkpointOther(segment, layer), to: memory.other(layer), width: shape.otherStride)
+    }
+  }
+
+  // MARK: Outputs
+
+  /// Copies the top layer's outputs to the caller's rows, unless they were written there.
+  private func handOut(_ chunk: Range<Int>, tapeStart: Int?, _ call: ForwardCall<Scalar>) {
+    guard let output = unsafe call.output else { return }
+    let rowsOfTop = unsafe destination(of: shape.layers - 1, chunk, tapeStart: tapeStart, call)
+    if unsafe rowsOfTop.base == output { return }
+    for t in chunk {
+      let from = unsafe rowsOfTop.pointer(t, self)
+      for r in 0..<count(t) {
+        let row = t * schedule.batch + schedule.row(rows.lowerBound + r)
+        unsafe (output + row * shape.units).update(from: from + r * shape.units, count: shape.units)
+      }
+    }
+  }
+
+  /// Outputs of padded steps are zero.
+  private func clearPadding(_ output: UnsafeMutablePointer<Scalar>, _ steps: Range<Int>) {
+    if schedule.isUniform { return }
+    for j in rows {
+      var t = max(steps.lowerBound, schedule.length(j))
+      while t < steps.upperBound {
+        let row = t * schedule.batch + schedule.row(j)
+        unsafe (output + row * shape.units).update(repeating: 0, count: shape.units)
+        t += 1
+      }
+    }
+  }
+}

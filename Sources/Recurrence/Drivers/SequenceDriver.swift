@@ -1,0 +1,161 @@
+import RecurrenceKernels
+
+// A whole pass: rows brought into the order of the schedule, the loops through time split between threads, and results
+// brought back. Subnormal numbers are zero inside, on every thread.
+
+extension SequenceMemory {
+  /// Runs a forward pass from the states in `hidden` and `other`, in the order of the schedule.
+  func forward(_ weights: PackedStack<Scalar>, _ call: ForwardCall<Scalar>) {
+    inParts { [self] part, rows in
+      if !schedule.isUniform { unsafe pack(call.input, into: packedInput, width: shape.inputs, rows) }
+      unsafe ForwardDriver(memory: self, weights: weights, part: part, rows: rows).run(call)
+    }
+  }
+
+  /// Runs a backward pass. `hiddenGradient` and `otherGradient` hold ∂L/∂(final states), and then ∂L/∂(initial states),
+  /// in the order of the schedule.
+  func backward(_ weights: PackedStack<Scalar>, parameters: UnsafePointer<Scalar>, _ call: BackwardCall<Scalar>) {
+    unsafe packBackwardWeights(parameters)
+    if !schedule.isUniform, let given = unsafe call.outputGradient {
+      nonisolated(unsafe) let gradient = unsafe given
+      inParts { [self] _, rows in
+        unsafe pack(gradient, into: packedOutputGradient, width: shape.units, rows)
+      }
+    }
+    let tapeSteps = use.tapeSteps!
+    for segment in (0..<segments).reversed() {
+      let start = segment * tapeSteps
+      let steps = start..<min(schedule.steps, start + tapeSteps)
+      if tapedSegment != segment {
+        inParts { [self] part, rows in
+          let driver = ForwardDriver(memory: self, weights: weights, part: part, rows: rows)
+          driver.restoreCheckpoint(segment)
+          unsafe driver.runSegment(steps, ForwardCall(input: call.input, output: nil))
+        }
+        tapedSegment = segment
+      }
+      unsafe backward(steps, weights, call)
+    }
+    if !schedule.isUniform, let given = unsafe call.inputGradient {
+      nonisolated(unsafe) let gradient = unsafe given
+      inParts { [self] _, rows in
+        unsafe unpack(packedInputGradient, into: gradient, width: shape.inputs, rows)
+      }
+    }
+  }
+
+  private func backward(_ steps: Range<Int>, _ weights: PackedStack<Scalar>, _ call: BackwardCall<Scalar>) {
+    var end = steps.upperBound
+    while end > steps.lowerBound {
+      let chunk = max(steps.lowerBound, end - gradientChunk)..<end
+      inParts { [self] part, rows in
+        unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: rows)
+          .run(chunk, tapeStart: steps.lowerBound, call)
+      }
+      unsafe WeightGradients(memory: self, threads: use.threads).run(chunk, tapeStart: steps.lowerBound, call)
+      end = chunk.lowerBound
+    }
+  }
+
+  /// W and U in the order that the way back reads them. Done for every pass: parameters may have changed since.
+  private func packBackwardWeights(_ parameters: UnsafePointer<Scalar>) {
+    let plan = shape.plan
+    let table = shape.kernels.table
+    for layer in 0..<shape.layers {
+      unsafe table.packColumns(
+        ordered(
+          parameters + shape.offset("W", layer: layer), plan, plan.inputs, columns: shape.inputs(of: layer),
+          units: shape.units, staging: staging), into: backwardW(layer))
+      for (stage, positions) in plan.recurrent.enumerated() {
+        unsafe table.packColumns(
+          ordered(
+            parameters + shape.offset("U", layer: layer), plan, positions, columns: shape.units, units: shape.units,
+            staging: staging), into: backwardU(layer, stage: stage))
+      }
+    }
+  }
+
+  // MARK: Threads
+
+  /// Calls `body(part, sequences)` for each thread's sequences.
+  private func inParts(_ body: @Sendable (Int, Range<Int>) -> Void) {
+    let batch = schedule.batch
+    let work = shape.work * Double(schedule.offset(schedule.steps))
+    let parts = work < smallestSplit ? 1 : max(1, min(use.threads, batch))
+    if parts == 1 {
+      flushingSubnormals { body(0, 0..<batch) }
+      return
+    }
+    concurrentParts(parts) { part in
+      let start = schedule.start(ofPart: part, of: parts)
+      let end = max(start, schedule.start(ofPart: part + 1, of: parts))
+      flushingSubnormals { body(part, start..<end) }
+    }
+  }
+
+  // MARK: Rows
+
+  /// Copies rows of a [T, B, width] matrix to the packed order.
+  private func pack(
+    _ source: UnsafePointer<Scalar>, into target: UnsafeMutablePointer<Scalar>, width: Int, _ rows: Range<Int>
+  ) {
+    for j in rows {
+      for t in 0..<schedule.length(j) {
+        unsafe (target + (schedule.offset(t) + j) * width)
+          .update(from: source + (t * schedule.batch + schedule.row(j)) * width, count: width)
+      }
+    }
+  }
+
+  /// Copies packed rows back; rows of padded steps become zero.
+  private func unpack(
+    _ source: UnsafePointer<Scalar>, into target: UnsafeMutablePointer<Scalar>, width: Int, _ rows: Range<Int>
+  ) {
+    for j in rows {
+      for t in 0..<schedule.steps {
+        let row = unsafe target + (t * schedule.batch + schedule.row(j)) * width
+        if t < schedule.length(j) {
+          unsafe row.update(from: source + (schedule.offset(t) + j) * width, count: width)
+        } else {
+          unsafe row.update(repeating: 0, count: width)
+        }
+      }
+    }
+  }
+
+  /// Copies states [B, S·H planes apart] of the caller, [L, B, H] each, into the order of the schedule.
+  func load(
+    _ source: UnsafePointer<Scalar>?, plane: Int, into hidden: (Int) -> UnsafeMutablePointer<Scalar>,
+    _ other: (Int) -> UnsafeMutablePointer<Scalar>
+  ) {
+    let units = shape.units
+    for layer in 0..<shape.layers {
+      for j in 0..<schedule.batch {
+        let target =
+          plane == 0
+          ? unsafe hidden(layer) + j * units : unsafe other(layer) + j * shape.otherStride + (plane - 1) * units
+        if let source = unsafe source {
+          unsafe target.update(from: source + (layer * schedule.batch + schedule.row(j)) * units, count: units)
+        } else {
+          unsafe target.update(repeating: 0, count: units)
+        }
+      }
+    }
+  }
+
+  /// The inverse of `load`.
+  func store(
+    _ target: UnsafeMutablePointer<Scalar>, plane: Int, from hidden: (Int) -> UnsafeMutablePointer<Scalar>,
+    _ other: (Int) -> UnsafeMutablePointer<Scalar>
+  ) {
+    let units = shape.units
+    for layer in 0..<shape.layers {
+      for j in 0..<schedule.batch {
+        let source =
+          plane == 0
+          ? unsafe hidden(layer) + j * units : unsafe other(layer) + j * shape.otherStride + (plane - 1) * units
+        unsafe (target + (layer * schedule.batch + schedule.row(j)) * units).update(from: source, count: units)
+      }
+    }
+  }
+}

@@ -1,0 +1,151 @@
+import RecurrenceKernels
+
+/// The products over all rows of a chunk: dW, dU, db, and the gradients of unit parameters.
+struct WeightGradients<Scalar: RecurrenceScalar> {
+  let memory: SequenceMemory<Scalar>
+  let threads: Int
+
+  private var shape: StackShape<Scalar> { memory.shape }
+  private var schedule: RowSchedule { memory.schedule }
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func run(_ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>) {
+    let count = schedule.offset(chunk.upperBound) - schedule.offset(chunk.lowerBound)
+    if count == 0 { return }
+    for layer in 0..<shape.layers {
+      unsafe addInputWeights(layer, chunk, count: count, tapeStart: tapeStart, call)
+      unsafe addRecurrentWeights(layer, chunk, count: count, tapeStart: tapeStart, call.gradient)
+      unsafe addBiases(layer, count: count, call.gradient)
+    }
+  }
+
+  /// δ of the chunk, columns of some planes, from row `row` of the chunk on.
+  private func δ(_ layer: Int, row: Int = 0, count: Int, position: Int, planes: Int) -> MatrixView<Scalar> {
+    unsafe MatrixView(
+      UnsafePointer(memory.gradients(layer) + row * shape.gradientStride + position * shape.units), rows: count,
+      columns: planes * shape.units, stride: shape.gradientStride)
+  }
+
+  private func addInputWeights(
+    _ layer: Int, _ chunk: Range<Int>, count: Int, tapeStart: Int, _ call: BackwardCall<Scalar>
+  ) {
+    let columns = shape.inputs(of: layer)
+    let first = schedule.offset(chunk.lowerBound)
+    let input =
+      if layer == 0 {
+        unsafe (schedule.isUniform ? call.input : UnsafePointer(memory.packedInput)) + first * columns
+      } else {
+        unsafe UnsafePointer(memory.tapeHidden(layer - 1) + (first - schedule.offset(tapeStart)) * columns)
+      }
+    for run in shape.plan.runs(shape.plan.inputs) {
+      unsafe add(
+        δ(layer, count: count, position: run.position, planes: run.count),
+        MatrixView(input, rows: count, columns: columns),
+        to: call.gradient + shape.offset("W", layer: layer) + run.gate * shape.units * columns)
+    }
+  }
+
+  private func addRecurrentWeights(
+    _ layer: Int, _ chunk: Range<Int>, count: Int, tapeStart: Int, _ gradient: UnsafeMutablePointer<Scalar>
+  ) {
+    let units = shape.units
+    for (stage, positions) in shape.plan.recurrent.enumerated() {
+      for run in shape.plan.runs(positions) {
+        let c = unsafe gradient + shape.offset("U", layer: layer) + run.gate * units * units
+        if stage == 1 {
+          unsafe add(
+            δ(layer, count: count, position: run.position, planes: run.count),
+            MatrixView(UnsafePointer(memory.operands(layer)), rows: count, columns: units), to: c)
+          continue
+        }
+        unsafe forEachStretch(layer, chunk, tapeStart: tapeStart) { row, previous, count in
+          unsafe add(
+            δ(layer, row: row, count: count, position: run.position, planes: run.count),
+            MatrixView(previous, rows: count, columns: units), to: c)
+        }
+      }
+    }
+  }
+
+  /// Calls `body(row of the chunk, h_{t−1} of that row, rows)` for stretches of rows whose h_{t−1} lie one after the
+  /// other, in descending order. A step's h_{t−1} follow those of the step before as long as no sequence ends between.
+  private func forEachStretch(
+    _ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ body: (Int, UnsafePointer<Scalar>, Int) -> Void
+  ) {
+    let origin = schedule.offset(chunk.lowerBound)
+    var end = chunk.upperBound
+    while end > chunk.lowerBound {
+      var t = end - 1
+      if schedule.count(t) == 0 {
+        end = t
+        continue
+      }
+      while t > chunk.lowerBound, t - 1 > tapeStart, schedule.count(t) == schedule.count(t - 1) { t -= 1 }
+      let count = schedule.offset(end) - schedule.offset(t)
+      let previous =
+        t == tapeStart
+        ? unsafe UnsafePointer(memory.firstHidden(layer))
+        : unsafe UnsafePointer(
+          memory.tapeHidden(layer) + (schedule.offset(t - 1) - schedule.offset(tapeStart)) * shape.units)
+      unsafe body(schedule.offset(t) - origin, previous, count)
+      end = t
+    }
+  }
+
+  private func addBiases(_ layer: Int, count: Int, _ gradient: UnsafeMutablePointer<Scalar>) {
+    let plan = shape.plan
+    let units = shape.units
+    for run in plan.runs(plan.inputs) {
+      unsafe addSums(
+        layer, count, position: run.position, planes: run.count,
+        to: gradient + shape.offset("b", layer: layer) + run.gate * units)
+    }
+    for index in plan.apartGates.indices {
+      unsafe addSums(
+        layer, count, position: plan.position[plan.gates + index], planes: 1,
+        to: gradient + shape.offset("b_h", layer: layer) + index * units)
+    }
+    if plan.planes.units > 0 {
+      unsafe addSums(
+        layer, count, position: plan.planes.gates, planes: plan.planes.units,
+        to: gradient + shape.unitOffset(layer: layer))
+    }
+  }
+
+  private func addSums(
+    _ layer: Int, _ count: Int, position: Int, planes: Int, to sums: UnsafeMutablePointer<Scalar>
+  ) {
+    flushingSubnormals {
+      unsafe shape.kernels.table.columnSums(
+        δ(layer, count: count, position: position, planes: planes), into: sums)
+    }
+  }
+
+  /// C += Aᵀ · B, rows or columns of C split between threads.
+  private func add(_ a: MatrixView<Scalar>, _ b: MatrixView<Scalar>, to c: UnsafeMutablePointer<Scalar>) {
+    let (m, n) = unsafe (a.columns, b.columns)
+    nonisolated(unsafe) let operands = unsafe TransposedProductOperands(
+      a: a, b: b, c: MutableMatrixView(c, rows: m, columns: n))
+    let isSmall = unsafe Double(m) * Double(n) * Double(a.rows) < memory.smallestSplit
+    let parts = isSmall ? 1 : min(threads, max(m, n))
+    let table = shape.kernels.table
+    if m >= n {
+      let split = EvenSplit(m, parts: parts)
+      concurrentParts(parts) { [memory] part in
+        flushingSubnormals {
+          unsafe table.transposedProduct(
+            operands, rows: split.range(part), columns: 0..<n, scratch: memory.productScratch(part))
+        }
+      }
+    } else {
+      let split = EvenSplit(n, parts: parts)
+      concurrentParts(parts) { [memory] part in
+        flushingSubnormals {
+          unsafe table.transposedProduct(
+            operands, rows: 0..<m, columns: split.range(part), scratch: memory.productScratch(part))
+        }
+      }
+    }
+  }
+}

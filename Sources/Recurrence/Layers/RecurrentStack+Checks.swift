@@ -1,0 +1,112 @@
+import RecurrenceKernels
+
+/// The buffers of a forward pass, checked before anything is written.
+@unsafe struct ForwardBuffers<Scalar: RecurrenceScalar> {
+  var input: UnsafeBufferPointer<Scalar>
+  var steps: Int
+  var batch: Int
+  var lengths: UnsafeBufferPointer<Int>?
+  var initialStates: UnsafeBufferPointer<Scalar>?
+  var outputs: UnsafeMutableBufferPointer<Scalar>?
+  var finalStates: UnsafeMutableBufferPointer<Scalar>?
+}
+
+/// The buffers of a backward pass.
+@unsafe struct BackwardBuffers<Scalar: RecurrenceScalar> {
+  var input: UnsafeBufferPointer<Scalar>
+  var outputGradients: UnsafeBufferPointer<Scalar>?
+  var finalStateGradients: UnsafeBufferPointer<Scalar>?
+  var parameterGradients: UnsafeMutableBufferPointer<Scalar>
+  var inputGradients: UnsafeMutableBufferPointer<Scalar>?
+  var initialStateGradients: UnsafeMutableBufferPointer<Scalar>?
+}
+
+extension RecurrentStack {
+  func checkOwner(_ memory: SequenceMemory<Scalar>, _ name: String) throws(ShapeError) {
+    if memory.shape !== shape {
+      throw ShapeError(
+        name, expected: "one made by this stack (\(inputs) inputs, \(units) units, \(layers) layers)",
+        actual: "another's (\(memory.shape.inputs) inputs, \(memory.shape.units) units, \(memory.shape.layers) layers)")
+    }
+  }
+
+  func check(
+    _ buffers: ForwardBuffers<Scalar>, _ memory: SequenceMemory<Scalar>, _ name: String
+  ) throws(ShapeError) {
+    try checkOwner(memory, name)
+    let (steps, batch) = unsafe (buffers.steps, buffers.batch)
+    if !(0...memory.use.steps).contains(steps) {
+      throw ShapeError("steps", expected: "0 to \(memory.use.steps), which the \(name) was made for", actual: "\(steps)")
+    }
+    if !(0...memory.use.batch).contains(batch) {
+      throw ShapeError("batch", expected: "0 to \(memory.use.batch), which the \(name) was made for", actual: "\(batch)")
+    }
+    unsafe try ShapeError.check("input", buffers.input.count, is: ["T": steps, "B": batch, "I": inputs])
+    if let outputs = unsafe buffers.outputs {
+      try ShapeError.check("outputs", outputs.count, is: ["T": steps, "B": batch, "H": units])
+    }
+    if let states = unsafe buffers.initialStates { try checkStates("initialStates", states.count, batch) }
+    if let states = unsafe buffers.finalStates { try checkStates("finalStates", states.count, batch) }
+    guard let lengths = unsafe buffers.lengths else { return }
+    if !memory.use.ragged {
+      throw ShapeError("lengths", expected: "none, because the \(name) was made with ragged: false", actual: "\(lengths.count)")
+    }
+    try ShapeError.check("lengths", lengths.count, is: ["B": batch])
+    for unsafe (row, length) in unsafe lengths.enumerated() where !(0...steps).contains(length) {
+      throw ShapeError("lengths[\(row)]", expected: "0 to \(steps), the number of steps", actual: "\(length)")
+    }
+  }
+
+  func check(_ buffers: BackwardBuffers<Scalar>, _ tape: borrowing Tape<Scalar>) throws(ShapeError) {
+    try checkOwner(tape.memory, "tape")
+    if !tape.isFilled { throw ShapeError("tape", expected: "a forward pass", actual: "an empty tape") }
+    let (steps, batch) = (tape.memory.schedule.steps, tape.memory.schedule.batch)
+    unsafe try ShapeError.check("input", buffers.input.count, is: ["T": steps, "B": batch, "I": inputs])
+    if let gradients = unsafe buffers.outputGradients {
+      try ShapeError.check("outputGradients", gradients.count, is: ["T": steps, "B": batch, "H": units])
+    }
+    if let gradients = unsafe buffers.inputGradients {
+      try ShapeError.check("inputGradients", gradients.count, is: ["T": steps, "B": batch, "I": inputs])
+    }
+    if let gradients = unsafe buffers.finalStateGradients {
+      try checkStates("finalStateGradients", gradients.count, batch)
+    }
+    if let gradients = unsafe buffers.initialStateGradients {
+      try checkStates("initialStateGradients", gradients.count, batch)
+    }
+    unsafe try ShapeError.check(
+      "parameterGradients", buffers.parameterGradients.count, is: ["parameters": layout.count])
+  }
+
+  private func checkStates(_ name: String, _ count: Int, _ batch: Int) throws(ShapeError) {
+    try ShapeError.check(name, count, is: ["S": shape.plan.planes.states, "L": layers, "B": batch, "H": units])
+  }
+
+  func run(_ buffers: ForwardBuffers<Scalar>, _ memory: SequenceMemory<Scalar>) {
+    if let lengths = unsafe buffers.lengths {
+      unsafe memory.schedule.set(steps: buffers.steps, lengths: lengths)
+    } else {
+      unsafe memory.schedule.set(steps: buffers.steps, batch: buffers.batch)
+    }
+    unsafe memory.loadStates(buffers.initialStates?.baseAddress)
+    if let input = unsafe buffers.input.baseAddress {
+      unsafe memory.forward(packed, ForwardCall(input: input, output: buffers.outputs?.baseAddress))
+    }
+    memory.tapedSegment = memory.segments - 1
+    unsafe memory.storeStates(buffers.finalStates?.baseAddress)
+  }
+
+  func run(_ buffers: BackwardBuffers<Scalar>, _ memory: SequenceMemory<Scalar>) {
+    unsafe memory.loadStateGradients(buffers.finalStateGradients?.baseAddress)
+    if let input = unsafe buffers.input.baseAddress, let gradient = unsafe buffers.parameterGradients.baseAddress {
+      unsafe withUnsafeParameters {
+        unsafe memory.backward(
+          packed, parameters: $0,
+          BackwardCall(
+            input: input, outputGradient: buffers.outputGradients?.baseAddress,
+            inputGradient: buffers.inputGradients?.baseAddress, gradient: gradient))
+      }
+    }
+    unsafe memory.storeStateGradients(buffers.initialStateGradients?.baseAddress)
+  }
+}

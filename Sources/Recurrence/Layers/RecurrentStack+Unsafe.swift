@@ -1,0 +1,161 @@
+import RecurrenceKernels
+
+// Passes over memory of the caller: the level that the others stand on. What does not fit traps with a sentence.
+
+extension RecurrentStack {
+  /// Memory for forward passes.
+  ///
+  /// - Parameters:
+  ///   - steps: most steps of a pass, T.
+  ///   - batch: most sequences of a pass, B.
+  ///   - threads: threads that a pass is split between, from 1 to 1024; 1 never enters Dispatch.
+  ///   - ragged: whether passes may be given lengths.
+  public func makeWorkspace(
+    steps: Int, batch: Int, threads: Int = 1, ragged: Bool = false
+  ) -> InferenceWorkspace<Scalar> {
+    makeWorkspace(
+      steps: steps, batch: batch, threads: threads, ragged: ragged, smallestSplit: MatrixProducts<Scalar>.smallestSplit)
+  }
+
+  package func makeWorkspace(
+    steps: Int, batch: Int, threads: Int, ragged: Bool, smallestSplit: Double
+  ) -> InferenceWorkspace<Scalar> {
+    InferenceWorkspace(
+      memory: memory(
+        SequenceUse(steps: steps, batch: batch, threads: threads, ragged: ragged, tapeSteps: nil), smallestSplit))
+  }
+
+  /// Memory for forward passes that are followed by backward passes.
+  ///
+  /// - Parameters:
+  ///   - keeping: steps that the tape keeps at a time, all of them where nil. With k < T steps, the states before every
+  ///     k-th step are kept and the rest is run again on the way back: k ≈ √T makes memory grow as √T, for one more
+  ///     forward pass. The bits of all results are the same.
+  ///
+  /// Other parameters as in `makeWorkspace`.
+  public func makeTape(
+    steps: Int, batch: Int, threads: Int = 1, ragged: Bool = false, keeping: Int? = nil
+  ) -> Tape<Scalar> {
+    makeTape(
+      steps: steps, batch: batch, threads: threads, ragged: ragged, keeping: keeping,
+      smallestSplit: MatrixProducts<Scalar>.smallestSplit)
+  }
+
+  package func makeTape(
+    steps: Int, batch: Int, threads: Int, ragged: Bool, keeping: Int?, smallestSplit: Double
+  ) -> Tape<Scalar> {
+    if let keeping, keeping < 1 { fatalError("keeping: expected at least 1 step, got \(keeping)") }
+    return Tape(
+      memory: memory(
+        SequenceUse(
+          steps: steps, batch: batch, threads: threads, ragged: ragged, tapeSteps: min(steps, keeping ?? steps)),
+        smallestSplit))
+  }
+
+  /// Memory for sequences that arrive step by step, all states zero.
+  public func makeStream(batch: Int = 1) -> RecurrentStream<Scalar> {
+    RecurrentStream(
+      memory: memory(
+        SequenceUse(steps: 1, batch: batch, threads: 1, ragged: false, tapeSteps: nil),
+        MatrixProducts<Scalar>.smallestSplit))
+  }
+
+  private func memory(_ use: SequenceUse, _ smallestSplit: Double) -> SequenceMemory<Scalar> {
+    if use.steps < 0 { fatalError("steps: expected at least 0, got \(use.steps)") }
+    if use.batch < 0 { fatalError("batch: expected at least 0, got \(use.batch)") }
+    if !(1...1024).contains(use.threads) { fatalError("threads: expected 1 to 1024, got \(use.threads)") }
+    return SequenceMemory(shape, use, smallestSplit: smallestSplit)
+  }
+
+  /// Runs sequences without keeping what a gradient needs.
+  ///
+  /// - Parameters:
+  ///   - input: in, [T, B, I].
+  ///   - steps: T. Zero is legal: the final states are the initial ones.
+  ///   - batch: B. Zero is legal.
+  ///   - lengths: in, B numbers from 0 to T, or nil where every sequence has T steps. What lies in padded steps is not
+  ///     read; outputs of padded steps are zero; final states are those after each sequence's own last step.
+  ///   - initialStates: in, [S, L, B, H], or nil for zero.
+  ///   - outputs: out, [T, B, H] of the top layer, or nil. Must not overlap the input.
+  ///   - finalStates: out, [S, L, B, H], or nil. May be the memory of the initial states.
+  ///   - workspace: made by this stack.
+  @unsafe public func forward(
+    _ input: UnsafeBufferPointer<Scalar>, steps: Int, batch: Int, lengths: UnsafeBufferPointer<Int>? = nil,
+    initialStates: UnsafeBufferPointer<Scalar>? = nil, outputs: UnsafeMutableBufferPointer<Scalar>? = nil,
+    finalStates: UnsafeMutableBufferPointer<Scalar>? = nil, workspace: inout InferenceWorkspace<Scalar>
+  ) {
+    let sequence = unsafe ForwardBuffers(
+      input: input, steps: steps, batch: batch, lengths: lengths, initialStates: initialStates, outputs: outputs,
+      finalStates: finalStates)
+    orTrap { () throws(ShapeError) in unsafe try check(sequence, workspace.memory, "workspace") }
+    unsafe run(sequence, workspace.memory)
+  }
+
+  /// Runs sequences and keeps on the tape what their gradient needs. Parameters as above.
+  @unsafe public func forward(
+    _ input: UnsafeBufferPointer<Scalar>, steps: Int, batch: Int, lengths: UnsafeBufferPointer<Int>? = nil,
+    initialStates: UnsafeBufferPointer<Scalar>? = nil, outputs: UnsafeMutableBufferPointer<Scalar>? = nil,
+    finalStates: UnsafeMutableBufferPointer<Scalar>? = nil, tape: inout Tape<Scalar>
+  ) {
+    let sequence = unsafe ForwardBuffers(
+      input: input, steps: steps, batch: batch, lengths: lengths, initialStates: initialStates, outputs: outputs,
+      finalStates: finalStates)
+    orTrap { () throws(ShapeError) in unsafe try check(sequence, tape.memory, "tape") }
+    unsafe run(sequence, tape.memory)
+    tape.isFilled = true
+  }
+
+  /// The gradient of a loss, pulled back through the forward pass on the tape.
+  ///
+  /// - Parameters:
+  ///   - input: in, [T, B, I], unchanged since the forward pass.
+  ///   - outputGradients: in, [T, B, H]: ∂L/∂outputs, or nil for zero. Padded steps are not read.
+  ///   - finalStateGradients: in, [S, L, B, H]: ∂L/∂(final states), or nil for zero.
+  ///   - parameterGradients: in and out, as `layout` says: ∂L/∂parameters is added.
+  ///   - inputGradients: out, [T, B, I]: ∂L/∂input, zero in padded steps; or nil.
+  ///   - initialStateGradients: out, [S, L, B, H]: ∂L/∂(initial states); or nil.
+  ///   - tape: holds a forward pass of this stack, with the same parameters. It is left as it is.
+  @unsafe public func backward(
+    _ input: UnsafeBufferPointer<Scalar>, outputGradients: UnsafeBufferPointer<Scalar>? = nil,
+    finalStateGradients: UnsafeBufferPointer<Scalar>? = nil,
+    parameterGradients: UnsafeMutableBufferPointer<Scalar>,
+    inputGradients: UnsafeMutableBufferPointer<Scalar>? = nil,
+    initialStateGradients: UnsafeMutableBufferPointer<Scalar>? = nil, tape: inout Tape<Scalar>
+  ) {
+    let buffers = unsafe BackwardBuffers(
+      input: input, outputGradients: outputGradients, finalStateGradients: finalStateGradients,
+      parameterGradients: parameterGradients, inputGradients: inputGradients,
+      initialStateGradients: initialStateGradients)
+    orTrap { () throws(ShapeError) in unsafe try check(buffers, tape) }
+    unsafe run(buffers, tape.memory)
+  }
+
+  /// One step of every sequence of a stream.
+  ///
+  /// - Parameters:
+  ///   - input: in, [B, I].
+  ///   - outputs: out, [B, H] of the top layer. Must not overlap the input.
+  ///   - stream: made by this stack; its states go one step on.
+  @unsafe public func step(
+    _ input: UnsafeBufferPointer<Scalar>, into outputs: UnsafeMutableBufferPointer<Scalar>,
+    stream: inout RecurrentStream<Scalar>
+  ) {
+    let memory = stream.memory
+    orTrap { () throws(ShapeError) in
+      try checkOwner(memory, "stream")
+      try ShapeError.check("input", input.count, is: ["B": memory.use.batch, "I": inputs])
+      try ShapeError.check("outputs", outputs.count, is: ["B": memory.use.batch, "H": units])
+    }
+    guard let source = input.baseAddress, let target = outputs.baseAddress else { return }
+    unsafe memory.forward(packed, ForwardCall(input: source, output: target))
+  }
+}
+
+/// A shape that does not fit is a programmer's error here.
+func orTrap(_ body: () throws(ShapeError) -> Void) {
+  do throws(ShapeError) {
+    try body()
+  } catch {
+    fatalError(error.description)
+  }
+}

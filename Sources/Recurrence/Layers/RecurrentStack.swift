@@ -1,0 +1,115 @@
+import RecurrenceKernels
+
+/// Recurrent layers of one cell, one upon the other: each layer's outputs are the next one's inputs.
+///
+///     var lstm = RecurrentStack<LSTM, Float>(LSTM(), inputs: 8, units: 64, layers: 2, seed: 1)
+///     let (outputs, states) = try lstm.forward(x, steps: 100, batch: 32)
+///
+/// A value: copies are independent, and one may be used by any number of threads at once. Sequences are time-major and
+/// row-major: inputs [T, B, I], outputs [T, B, H]. Memory to work in is the caller's, see `makeWorkspace`, `makeTape` and
+/// `makeStream`; with it, passes allocate nothing.
+///
+/// Results do not depend on the number of threads, on the other sequences of the batch, or on padding, in any bit.
+/// Subnormal numbers are zero inside a pass.
+public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
+  public let cell: C
+  let shape: StackShape<Scalar>
+  private(set) var packed: PackedStack<Scalar>
+  private var storage: Parameters<Scalar>
+
+  /// Layers with parameters drawn from U(−1/√H, 1/√H), PyTorch's default.
+  ///
+  /// - Parameters:
+  ///   - inputs: I, features of an input, at least 1.
+  ///   - units: H, at least 1.
+  ///   - layers: L, at least 1.
+  ///   - seed: the same seed gives the same parameters on every platform.
+  public init(_ cell: C, inputs: Int, units: Int, layers: Int = 1, seed: UInt64 = 0) {
+    self.init(cell, inputs: inputs, units: units, layers: layers, seed: seed, kernels: .selected)
+  }
+
+  /// - Parameter isRecorded: replays even a built-in cell from a recording.
+  package init(
+    _ cell: C, inputs: Int, units: Int, layers: Int = 1, seed: UInt64 = 0, kernels: Kernels<Scalar>,
+    isRecorded: Bool = false
+  ) {
+    self.cell = cell
+    shape = StackShape(
+      cell: CellImplementation(cell, isRecorded: isRecorded), kernels: kernels, inputs: inputs, units: units,
+      layers: layers)
+    packed = PackedStack(shape)
+    storage = Parameters(shape.layout)
+    var generator = UniformGenerator(seed: seed)
+    let bound = 1 / Double(units).squareRoot()
+    for index in storage.values.indices { storage.values[index] = Scalar(generator.next(in: -bound...bound)) }
+    pack()
+  }
+
+  public var inputs: Int { shape.inputs }
+  public var units: Int { shape.units }
+  public var layers: Int { shape.layers }
+  /// Where each parameter lies in the flat vector.
+  public var layout: ParameterLayout { shape.layout }
+
+  /// All parameters.
+  ///
+  /// The kernels' copy follows when a change ends, at the cost of reading all weights once: make many changes to a
+  /// variable, or within one `withParameters`, not one by one.
+  public var parameters: Parameters<Scalar> {
+    get { storage }
+    _modify {
+      defer {
+        if storage.layout != shape.layout {
+          fatalError("parameters: expected the layout of this stack, got that of another")
+        }
+        pack()
+      }
+      yield &storage
+    }
+  }
+
+  /// Changes all parameters in place; the kernels' copy follows once, at the end.
+  public mutating func withParameters<Result>(_ body: (inout [Scalar]) throws -> Result) rethrows -> Result {
+    try body(&parameters.values)
+  }
+
+  /// A gradient of this stack's parameters, all zero.
+  public func makeGradient() -> Parameters<Scalar> { Parameters(shape.layout) }
+
+  /// States of this stack, all zero.
+  public func makeStates(batch: Int) -> RecurrentStates<Scalar> {
+    RecurrentStates(names: shape.plan.stateNames, layers: layers, batch: batch, units: units)
+  }
+
+  private mutating func pack() {
+    if !isKnownUniquelyReferenced(&packed) { packed = PackedStack(shape) }
+    unsafe storage.values.withUnsafeBufferPointer { unsafe packed.pack($0.baseAddress!, shape) }
+  }
+
+  func withUnsafeParameters<Result>(_ body: (UnsafePointer<Scalar>) -> Result) -> Result {
+    unsafe storage.values.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+  }
+}
+
+/// A stack of one layer.
+public typealias RecurrentLayer<C: Cell, Scalar: RecurrenceScalar> = RecurrentStack<C, Scalar>
+
+/// SplitMix64 (Steele, Lea and Flood 2014): the same numbers on every platform.
+struct UniformGenerator {
+  private var state: UInt64
+
+  init(seed: UInt64) { state = seed }
+
+  mutating func next() -> UInt64 {
+    state &+= 0x9e37_79b9_7f4a_7c15
+    var z = state
+    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+    return z ^ (z >> 31)
+  }
+
+  /// Uniform in the range, of 2⁵³ equidistant values.
+  mutating func next(in range: ClosedRange<Double>) -> Double {
+    range.lowerBound + (range.upperBound - range.lowerBound) * (Double(next() >> 11) * 0x1p-53)
+  }
+}

@@ -1,0 +1,41 @@
+/// States of every layer and sequence, or the gradient of a loss with respect to them.
+public struct RecurrentStates<Scalar: RecurrenceScalar>: Hashable, Sendable {
+  /// Names of the states, the output h first.
+  public let names: [String]
+  public let layers: Int
+  public let batch: Int
+  public let units: Int
+  /// [S, L, B, H]: state after state, each layer after layer. Setting a different number of elements traps.
+  public var values: [Scalar] {
+    didSet {
+      let count = names.count * layers * batch * units
+      if values.count != count { fatalError("values: expected \(count) elements, got \(values.count)") }
+    }
+  }
+
+  init(names: [String], layers: Int, batch: Int, units: Int) {
+    self.names = names
+    self.layers = layers
+    self.batch = batch
+    self.units = units
+    values = [Scalar](repeating: 0, count: names.count * layers * batch * units)
+  }
+
+  /// One state, [L, B, H]. Traps where there is none of this name, or the number of elements differs.
+  public subscript(_ name: String) -> [Scalar] {
+    get { Array(values[range(name)]) }
+    set {
+      let range = range(name)
+      if newValue.count != range.count { fatalError("\(name): expected \(range.count) elements, got \(newValue.count)") }
+      values.replaceSubrange(range, with: newValue)
+    }
+  }
+
+  private func range(_ name: String) -> Range<Int> {
+    guard let index = names.firstIndex(of: name) else {
+      fatalError("state: expected one of \(names.joined(separator: ", ")), got \(name)")
+    }
+    let size = layers * batch * units
+    return (index * size)..<((index + 1) * size)
+  }
+}

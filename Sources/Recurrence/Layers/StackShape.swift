@@ -1,0 +1,47 @@
+import RecurrenceKernels
+
+/// Sizes of a stack of layers, and everything that follows from them and the cell alone.
+final class StackShape<Scalar: RecurrenceScalar>: Sendable {
+  let cell: CellImplementation
+  let kernels: Kernels<Scalar>
+  let inputs: Int
+  let units: Int
+  let layers: Int
+  let layout: ParameterLayout
+  let gateColumns: InlineArray<8, Int>
+
+  init(cell: CellImplementation, kernels: Kernels<Scalar>, inputs: Int, units: Int, layers: Int) {
+    guard inputs > 0 else { fatalError("inputs: expected at least 1, got \(inputs)") }
+    guard units > 0 else { fatalError("units: expected at least 1, got \(units)") }
+    guard layers > 0 else { fatalError("layers: expected at least 1, got \(layers)") }
+    self.cell = cell
+    self.kernels = kernels
+    self.inputs = inputs
+    self.units = units
+    self.layers = layers
+    layout = ParameterLayout(cell.plan, inputs: inputs, units: units, layers: layers)
+    gateColumns = cell.plan.columns(units: units)
+  }
+
+  var plan: CellPlan { cell.plan }
+  /// States besides h.
+  var otherStates: Int { plan.planes.states - 1 }
+  /// Columns of a row of pre-activations.
+  var gateStride: Int { plan.planes.gates * units }
+  /// Columns of a row of ∂L/∂pre-activations and ∂L/∂(unit parameters).
+  var gradientStride: Int { plan.gradientPlanes * units }
+  /// Columns of a row of other states, and of saved planes.
+  var otherStride: Int { otherStates * units }
+  var savedStride: Int { cell.savedPlanes * units }
+  /// Features that a layer reads.
+  func inputs(of layer: Int) -> Int { layer == 0 ? inputs : units }
+
+  func offset(_ name: String, layer: Int) -> Int { layout.tensor(name, layer: layer)!.range.lowerBound }
+  /// Where a layer's unit parameters begin in the flat vector.
+  func unitOffset(layer: Int) -> Int { plan.unitNames.isEmpty ? 0 : offset(plan.unitNames[0], layer: layer) }
+
+  /// Multiply-adds of one step of one sequence through all layers.
+  var work: Double {
+    (0..<layers).reduce(0.0) { $0 + Double(plan.gates * units) * Double(inputs(of: $1) + units) }
+  }
+}

@@ -1,0 +1,106 @@
+// What passes work in. Each has one owner at a time and may be moved between threads.
+
+/// Memory for forward passes without a gradient. Made by `RecurrentStack.makeWorkspace`.
+@safe public struct InferenceWorkspace<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
+  let memory: SequenceMemory<Scalar>
+  /// Bytes that it takes.
+  public var byteCount: Int { memory.byteCount }
+}
+
+/// What a forward pass leaves for the backward pass, and the memory that both work in. Made by `RecurrentStack.makeTape`.
+///
+/// One allocation, used again by every pass. A backward pass may be repeated: it leaves the tape as it is.
+@safe public struct Tape<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
+  let memory: SequenceMemory<Scalar>
+  /// Whether a forward pass has been taped.
+  var isFilled = false
+  /// Bytes that it takes in all.
+  public var byteCount: Int { memory.byteCount }
+  /// Bytes that each step of each sequence keeps for the backward pass, over all layers.
+  public var bytesPerStep: Int { memory.tapeBytesPerStep }
+  /// Steps that are kept at a time; where the sequence is longer, the others are run again.
+  public var keptSteps: Int { memory.use.tapeSteps! }
+
+  init(memory: SequenceMemory<Scalar>) { self.memory = memory }
+}
+
+/// The states of sequences that arrive step by step, and the memory a step works in. Made by `RecurrentStack.makeStream`.
+@safe public struct RecurrentStream<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
+  let memory: SequenceMemory<Scalar>
+  public var batch: Int { memory.use.batch }
+
+  init(memory: SequenceMemory<Scalar>) {
+    self.memory = memory
+    memory.schedule.set(steps: 1, batch: memory.use.batch)
+    reset()
+  }
+
+  /// Sets all states to zero.
+  public mutating func reset() {
+    for plane in 0..<memory.shape.plan.planes.states {
+      unsafe memory.load(nil, plane: plane, into: memory.hidden, memory.other)
+    }
+  }
+
+  /// The states after the last step. Setting states of another shape traps.
+  public var states: RecurrentStates<Scalar> {
+    get {
+      var states = RecurrentStates<Scalar>(
+        names: memory.shape.plan.stateNames, layers: memory.shape.layers, batch: batch, units: memory.shape.units)
+      unsafe states.values.withUnsafeMutableBufferPointer { unsafe memory.storeStates($0.baseAddress) }
+      return states
+    }
+    set {
+      let expected = memory.shape.stateCount(batch: batch)
+      if newValue.values.count != expected || newValue.names != memory.shape.plan.stateNames {
+        fatalError(
+          "states: expected \(expected) elements of \(memory.shape.plan.stateNames), got \(newValue.values.count) of \(newValue.names)"
+        )
+      }
+      unsafe newValue.values.withUnsafeBufferPointer { unsafe memory.loadStates($0.baseAddress) }
+    }
+  }
+}
+
+extension StackShape {
+  /// Elements of states, [S, L, B, H].
+  func stateCount(batch: Int) -> Int { plan.planes.states * layers * batch * units }
+}
+
+extension SequenceMemory {
+  /// Sets the states before the first step, from [S, L, B, H] or to zero.
+  func loadStates(_ states: UnsafePointer<Scalar>?) {
+    unsafe forEachState(states) { plane, source in unsafe load(source, plane: plane, into: hidden, other) }
+  }
+
+  /// The states after the last step.
+  func storeStates(_ states: UnsafeMutablePointer<Scalar>?) {
+    unsafe forEachState(UnsafePointer(states)) { plane, target in
+      if let target = unsafe target {
+        unsafe store(UnsafeMutablePointer(mutating: target), plane: plane, from: hidden, other)
+      }
+    }
+  }
+
+  func loadStateGradients(_ gradients: UnsafePointer<Scalar>?) {
+    unsafe forEachState(gradients) { plane, source in
+      unsafe load(source, plane: plane, into: hiddenGradient, otherGradient)
+    }
+  }
+
+  func storeStateGradients(_ gradients: UnsafeMutablePointer<Scalar>?) {
+    unsafe forEachState(UnsafePointer(gradients)) { plane, target in
+      if let target = unsafe target {
+        unsafe store(UnsafeMutablePointer(mutating: target), plane: plane, from: hiddenGradient, otherGradient)
+      }
+    }
+  }
+
+  private func forEachState(_ base: UnsafePointer<Scalar>?, _ body: (Int, UnsafePointer<Scalar>?) -> Void) {
+    let size = shape.layers * schedule.batch * shape.units
+    for plane in 0..<shape.plan.planes.states {
+      let start = if let base = unsafe base { unsafe Optional(base + plane * size) } else { unsafe UnsafePointer<Scalar>?.none }
+      unsafe body(plane, start)
+    }
+  }
+}

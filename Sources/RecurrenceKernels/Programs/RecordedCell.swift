@@ -1,0 +1,120 @@
+/// A cell's mathematics as programs.
+///
+/// The forward of every cell is its `step`. The backward of a cell that writes none is `step` run backwards over the
+/// saved pre-activations; one that a cell writes is a program of its own.
+public final class RecordedCell: Sendable {
+  public let savedPlanes: Int
+  let forward: PointwiseProgram
+  let operand: PointwiseProgram?
+  let backward: PointwiseProgram
+  let savedOperand: PointwiseProgram?
+  let operandBackward: PointwiseProgram?
+  let isDerived: Bool
+
+  /// Most registers that a run of one of the programs takes.
+  public let registers: Int
+
+  public init<C: Cell>(_ cell: C, planes: CellPlanes) {
+    let gates = (0..<planes.gates).map { PointwisePlane.gate($0) }
+    let previous = (0..<planes.states).map { PointwisePlane.previous($0) }
+    let units = (0..<planes.units).map { PointwisePlane.unit($0) }
+    let input = CellInput(
+      gates: Self.inputs(gates), states: Self.inputs(previous), units: Self.inputs(units))
+    let differentiated = gates + previous + units
+    if let cell = cell as? any DifferentiatedCell {
+      isDerived = false
+      let written = Self.written(cell, input, planes)
+      savedPlanes = written.saved
+      forward = written.forward
+      backward = written.backward
+      savedOperand = planes.stages > 1 ? written.savedOperand : nil
+      operandBackward = planes.stages > 1 ? written.operandBackward : nil
+    } else {
+      isDerived = true
+      savedPlanes = planes.gates
+      let states = Self.results(cell.step(input), planes.states) { .state($0) }
+      let saved = Self.results(input.gates, planes.gates) { .saved($0) }
+      forward = PointwiseProgram(states + saved)
+      backward = PointwiseProgram(states, differentiating: differentiated)
+      let operand = PointwiseProgram([(.operand, cell.operand(input))], differentiating: differentiated)
+      savedOperand = planes.stages > 1 ? operand : nil
+      operandBackward = savedOperand
+    }
+    operand = planes.stages > 1 ? PointwiseProgram([(.operand, cell.operand(input))]) : nil
+    registers = [forward, operand, backward, savedOperand, operandBackward].compactMap { $0?.registers }.max() ?? 0
+  }
+
+  /// The programs of a cell that writes its backward.
+  private static func written<C: DifferentiatedCell>(
+    _ cell: C, _ input: CellInput<RecordedValue>, _ planes: CellPlanes
+  ) -> (
+    saved: Int, forward: PointwiseProgram, backward: PointwiseProgram, savedOperand: PointwiseProgram,
+    operandBackward: PointwiseProgram
+  ) {
+    guard (0...Planes<RecordedValue>.capacity).contains(C.savedPlanes) else {
+      fatalError("\(C.self).savedPlanes: expected 0 to \(Planes<RecordedValue>.capacity), got \(C.savedPlanes)")
+    }
+    let (states, saved) = cell.forward(input)
+    let seen = CellBackwardInput(
+      saved: inputs((0..<C.savedPlanes).map { .saved($0) }), previous: input.states,
+      states: inputs((0..<planes.states).map { .state($0) }), units: input.units,
+      gradients: inputs((0..<planes.states).map { .gradient($0) }))
+    func program(_ gradients: CellGradients<RecordedValue>) -> PointwiseProgram {
+      PointwiseProgram(
+        results(gradients.gates, planes.gates) { .gate($0) }
+          + results(gradients.previous, planes.states) { .previous($0) }
+          + results(gradients.units, planes.units) { .unit($0) })
+    }
+    return (
+      C.savedPlanes,
+      PointwiseProgram(results(states, planes.states) { .state($0) } + results(saved, C.savedPlanes) { .saved($0) }),
+      program(cell.backward(seen)), PointwiseProgram([(.operand, cell.savedOperand(seen))]),
+      program(cell.operandBackward(seen, gradient: .input(.operand)))
+    )
+  }
+
+  private static func inputs(_ planes: [PointwisePlane]) -> Planes<RecordedValue> {
+    Planes(count: planes.count) { .input(planes[$0]) }
+  }
+
+  private static func results(
+    _ values: Planes<RecordedValue>, _ count: Int, _ plane: (Int) -> PointwisePlane
+  ) -> [(PointwisePlane, RecordedValue)] {
+    (0..<count).map { (plane($0), values[$0]) }
+  }
+
+  /// Valid while the recorded cell lives.
+  @unsafe public var view: RecordedCellView {
+    unsafe RecordedCellView(
+      forward: forward.view, operand: operand?.view, backward: backward.view, savedOperand: savedOperand?.view,
+      operandBackward: operandBackward?.view, isDerived: isDerived)
+  }
+}
+
+/// What the kernels see of a recorded cell.
+@frozen @unsafe public struct RecordedCellView {
+  @usableFromInline let forward: PointwiseProgramView
+  @usableFromInline let operand: PointwiseProgramView?
+  @usableFromInline let backward: PointwiseProgramView
+  @usableFromInline let savedOperand: PointwiseProgramView?
+  @usableFromInline let operandBackward: PointwiseProgramView?
+  /// Whether `backward` and `operandBackward` are forward programs, to be run backwards.
+  @usableFromInline let isDerived: Bool
+}
+
+/// How many planes of each kind a cell has.
+@frozen public struct CellPlanes: Hashable, Sendable {
+  /// Pre-activations, recurrent parts that are apart included.
+  public let gates: Int
+  public let states: Int
+  public let units: Int
+  /// 1, or 2 where a gate belongs to stage 1.
+  public let stages: Int
+
+  public init(gates: Int, states: Int, units: Int, stages: Int) {
+    self.gates = gates
+    self.states = states
+    self.units = units
+    self.stages = stages
+  }
+}

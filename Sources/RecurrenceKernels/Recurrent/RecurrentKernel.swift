@@ -1,0 +1,146 @@
+// The work of one time step: the recurrent product, ending in the cell's mathematics.
+//
+//   for each row block: copy the operand's rows                                       (stays in L2)
+//     for each panel of units:
+//       for each gate: tiles of the product accumulate into the gate's plane          (the block stays in L1)
+//       the cell's mathematics on the block
+//
+// Accumulators pass through L1 between the two: see Docs/Design.md, "Where a tile ends".
+
+/// One call of `RecurrentKernel`: a product, a cell's mathematics, or one after the other.
+@frozen @unsafe public struct RecurrentCall<Scalar: KernelScalar> {
+  /// C[rows, planes · units] += A · U, or nil.
+  public var product: ProductOperands<Scalar>?
+  /// Planes of C, each `step.units` wide.
+  public var planes: Int
+  public var mathematics: CellMathematics
+  /// What to run on the rows once their product is done, or nil.
+  public var action: CellAction?
+  public var step: CellStep<Scalar>
+  /// Rows that the action covers.
+  public var rows: Int
+  /// `KernelGeometry.productScratch` scalars, overwritten.
+  public var productScratch: UnsafeMutablePointer<Scalar>
+  /// `KernelGeometry.programScratch(registers:)` scalars, overwritten; used by recorded cells alone.
+  public var programScratch: UnsafeMutablePointer<Scalar>
+
+  @inlinable
+  public init(
+    product: ProductOperands<Scalar>?, planes: Int, mathematics: CellMathematics, action: CellAction?,
+    step: CellStep<Scalar>, rows: Int, productScratch: UnsafeMutablePointer<Scalar>,
+    programScratch: UnsafeMutablePointer<Scalar>
+  ) {
+    unsafe self.product = unsafe product
+    unsafe self.planes = planes
+    unsafe self.mathematics = unsafe mathematics
+    unsafe self.action = action
+    unsafe self.step = unsafe step
+    unsafe self.rows = rows
+    unsafe self.productScratch = unsafe productScratch
+    unsafe self.programScratch = unsafe programScratch
+  }
+}
+
+@frozen public enum RecurrentKernel<V: Vector> {
+  public typealias Scalar = V.Scalar
+  @usableFromInline typealias Geometry = TileGeometry<V>
+
+  @inlinable @inline(__always)
+  public static func run(_ call: RecurrentCall<Scalar>) {
+    if let product = unsafe call.product {
+      if let action = unsafe call.action, unsafe canInterleave(product, call) {
+        return unsafe runInterleaved(product, action, call)
+      }
+      let panels = unsafe (product.c.columns + Geometry.panelWidth - 1) / Geometry.panelWidth
+      unsafe ProductKernel<V>.run(
+        product, rows: 0..<product.c.rows, panels: 0..<panels, scratch: call.productScratch)
+    }
+    guard let action = unsafe call.action else { return }
+    unsafe CellMathematicsKernel<V>.run(
+      call.mathematics, action, call.step, rows: 0..<call.rows, units: 0..<call.step.units,
+      scratch: call.programScratch)
+  }
+
+  /// Whether the units of a gate are whole panels, and the rows are those of the product, enough of them for tiles, and
+  /// fit the scratch memory at full depth.
+  @inlinable @inline(__always)
+  static func canInterleave(_ product: ProductOperands<Scalar>, _ call: RecurrentCall<Scalar>) -> Bool {
+    unsafe product.c.rows == call.rows && call.rows > 2 && call.step.units % Geometry.panelWidth == 0
+      && product.a.columns > 0
+      && depthBlocks(product) * Geometry.rows <= Geometry.rowBlock
+  }
+
+  @inlinable @inline(__always)
+  static func depthBlocks(_ product: ProductOperands<Scalar>) -> Int {
+    unsafe (product.a.columns + Geometry.depthBlock - 1) / Geometry.depthBlock
+  }
+
+  @inlinable @inline(__always)
+  static func runInterleaved(
+    _ product: ProductOperands<Scalar>, _ action: CellAction, _ call: RecurrentCall<Scalar>
+  ) {
+    let depthBlocks = unsafe EvenSplit(product.a.columns, parts: depthBlocks(product))
+    let rowLimit = Geometry.rowBlock / depthBlocks.parts / Geometry.rows * Geometry.rows
+    let rowBlocks = unsafe EvenSplit(call.rows, limit: rowLimit)
+    let panelsPerPlane = unsafe call.step.units / Geometry.panelWidth
+    for i in 0..<rowBlocks.parts {
+      let rows = rowBlocks.range(i)
+      let copyStride = rows.count * Geometry.copiedRowStride
+      for d in 0..<depthBlocks.parts {
+        unsafe ProductKernel<V>.copyRows(
+          product.a, rows: rows, depth: depthBlocks.range(d), into: call.productScratch + d * copyStride)
+      }
+      for panel in 0..<panelsPerPlane {
+        for plane in unsafe 0..<call.planes {
+          for d in 0..<depthBlocks.parts {
+            unsafe ProductKernel<V>.runPanel(
+              product, panel: plane * panelsPerPlane + panel, firstRow: rows.lowerBound, rowCount: rows.count,
+              depth: depthBlocks.range(d), start: d == 0 ? product.start : .accumulate,
+              copied: call.productScratch + d * copyStride)
+          }
+        }
+        let unit = panel * Geometry.panelWidth
+        unsafe CellMathematicsKernel<V>.run(
+          call.mathematics, action, call.step, rows: rows, units: unit..<(unit + Geometry.panelWidth),
+          scratch: call.programScratch)
+      }
+    }
+  }
+
+  /// sums[j] += Σ_r matrix[r, j], r descending, one chain for each column that starts at sums[j].
+  @inlinable @inline(__always)
+  public static func columnSums(_ matrix: MatrixView<Scalar>, into sums: UnsafeMutablePointer<Scalar>) {
+    var j = 0
+    while unsafe j < matrix.columns {
+      let width = unsafe min(4 * V.lanes, matrix.columns - j)
+      if width == 4 * V.lanes {
+        var (s0, s1) = unsafe (V.load(sums + j), V.load(sums + j + V.lanes))
+        var (s2, s3) = unsafe (V.load(sums + j + 2 * V.lanes), V.load(sums + j + 3 * V.lanes))
+        var r = unsafe matrix.rows
+        while r > 0 {
+          r -= 1
+          let row = unsafe matrix.pointer(row: r, column: j)
+          s0 = unsafe s0 + V.load(row)
+          s1 = unsafe s1 + V.load(row + V.lanes)
+          s2 = unsafe s2 + V.load(row + 2 * V.lanes)
+          s3 = unsafe s3 + V.load(row + 3 * V.lanes)
+        }
+        unsafe s0.store(sums + j)
+        unsafe s1.store(sums + j + V.lanes)
+        unsafe s2.store(sums + j + 2 * V.lanes)
+        unsafe s3.store(sums + j + 3 * V.lanes)
+        j += width
+      } else {
+        let count = min(V.lanes, width)
+        var sum = unsafe V.load(sums + j, count: count)
+        var r = unsafe matrix.rows
+        while r > 0 {
+          r -= 1
+          sum = unsafe sum + V.load(matrix.pointer(row: r, column: j), count: count)
+        }
+        unsafe sum.store(sums + j, count: count)
+        j += count
+      }
+    }
+  }
+}
