@@ -104,3 +104,16 @@ extension SequenceMemory {
     }
   }
 }
+
+extension InferenceWorkspace {
+  /// Fills the memory with NaN: for tests that none of it reaches a result.
+  package mutating func poison() { memory.poison() }
+}
+
+extension Tape {
+  /// Fills the memory with NaN: for tests that none of it reaches a result.
+  package mutating func poison() {
+    memory.poison()
+    isFilled = false
+  }
+}
