@@ -49,7 +49,9 @@ struct RecordedCellTests {
         for other in [recorded, derived] {
           for (mine, theirs) in zip(fused.tensors, other.tensors) {
             let error = relativeError(theirs.values, mine.values)
-            #expect(error <= 1e-12, "\(C.self) \(kernels.instructionSet) \(shape) \(mine.name): \(error), seed \(SuiteSettings.seed)")
+            #expect(
+              error <= 1e-12,
+              "\(C.self) \(kernels.instructionSet) \(shape) \(mine.name): \(error), seed \(SuiteSettings.seed)")
           }
         }
         #expect(fused.outputs == recorded.outputs)

@@ -166,7 +166,8 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       let count = isWhole ? schedule.offset(end) - schedule.offset(t) : count(t)
       let row = schedule.offset(t) + (isWhole ? 0 : rows.lowerBound)
       if count > 0 {
-        let δ = unsafe memory.gradients(layer)
+        let δ =
+          unsafe memory.gradients(layer)
           + (row - schedule.offset(chunk.lowerBound)) * shape.gradientStride + inputs.lowerBound * shape.units
         let operands = unsafe ProductOperands(
           a: MatrixView(

@@ -34,22 +34,21 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   /// Sequences of this part that run at step t.
   func count(_ t: Int) -> Int { max(0, min(rows.upperBound, schedule.count(t)) - rows.lowerBound) }
 
-  /// Runs all steps. The states in `memory` are those before the first step, then those after each sequence's last.
+  /// Runs some segments of the tape, or without a tape, all steps. The states in `memory` are those before the first
+  /// step, then those after each sequence's last.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  func run(_ call: ForwardCall<Scalar>) {
+  func run(_ call: ForwardCall<Scalar>, segments: Range<Int>) {
     if rows.isEmpty { return }
     let steps = schedule.steps
     guard let tapeSteps = memory.use.tapeSteps else {
       unsafe runChunks(0..<steps, tapeStart: nil, call)
       return
     }
-    var start = 0
-    while start < steps {
-      let end = min(steps, start + tapeSteps)
-      saveCheckpoint(start / tapeSteps)
-      unsafe runSegment(start..<end, call)
-      start = end
+    for segment in segments {
+      saveCheckpoint(segment)
+      let start = segment * tapeSteps
+      unsafe runSegment(start..<min(steps, start + tapeSteps), call)
     }
   }
 

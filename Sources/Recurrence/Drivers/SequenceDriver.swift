@@ -6,10 +6,20 @@ import RecurrenceKernels
 extension SequenceMemory {
   /// Runs a forward pass from the states in `hidden` and `other`, in the order of the schedule.
   func forward(_ weights: PackedStack<Scalar>, _ call: ForwardCall<Scalar>) {
-    inParts { [self] part, rows in
-      if !schedule.isUniform { unsafe pack(call.input, into: packedInput, width: shape.inputs, rows) }
-      unsafe ForwardDriver(memory: self, weights: weights, part: part, rows: rows).run(call)
-    }
+    // Where sequences end, the rows of a step lie elsewhere on the tape in every segment: threads then go from segment
+    // to segment together, lest one writes where another has been.
+    let stride = schedule.isUniform ? max(1, segments) : 1
+    var first = 0
+    repeat {
+      let some = first..<min(segments, first + stride)
+      inParts { [self] part, rows in
+        if !schedule.isUniform, some.lowerBound == 0 {
+          unsafe pack(call.input, into: packedInput, width: shape.inputs, rows)
+        }
+        unsafe ForwardDriver(memory: self, weights: weights, part: part, rows: rows).run(call, segments: some)
+      }
+      first = some.upperBound
+    } while first < segments
   }
 
   /// Runs a backward pass. `hiddenGradient` and `otherGradient` hold ∂L/∂(final states), and then ∂L/∂(initial states),

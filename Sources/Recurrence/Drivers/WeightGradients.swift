@@ -69,7 +69,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
   }
 
   /// Calls `body(row of the chunk, h_{t−1} of that row, rows)` for stretches of rows whose h_{t−1} lie one after the
-  /// other, in descending order. A step's h_{t−1} follow those of the step before as long as no sequence ends between.
+  /// other, in descending order. Those of step t + 1 follow those of step t where as many sequences ran at t − 1 as at t.
   private func forEachStretch(
     _ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ body: (Int, UnsafePointer<Scalar>, Int) -> Void
   ) {
@@ -81,7 +81,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
         end = t
         continue
       }
-      while t > chunk.lowerBound, t - 1 > tapeStart, schedule.count(t) == schedule.count(t - 1) { t -= 1 }
+      while t > chunk.lowerBound, t - 1 > tapeStart, schedule.count(t - 1) == schedule.count(t - 2) { t -= 1 }
       let count = schedule.offset(end) - schedule.offset(t)
       let previous =
         t == tapeStart

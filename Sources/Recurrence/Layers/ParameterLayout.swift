@@ -118,6 +118,7 @@ public struct Parameters<Scalar: RecurrenceScalar>: Hashable, Sendable {
 
   private func missing(_ name: String, _ layer: Int) -> Never {
     let names = layout.tensors.filter { $0.layer == layer }.map(\.name)
-    fatalError("parameter: layer \(layer) has \(names.isEmpty ? "nothing" : names.joined(separator: ", ")), not \(name)")
+    fatalError(
+      "parameter: layer \(layer) has \(names.isEmpty ? "nothing" : names.joined(separator: ", ")), not \(name)")
   }
 }

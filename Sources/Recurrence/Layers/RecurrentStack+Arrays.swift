@@ -153,7 +153,8 @@ extension RecurrentStack {
     if states.names != names || states.layers != layers || states.batch != batch || states.units != units {
       throw ShapeError(
         name, expected: "\(names.joined(separator: ", ")) of L = \(layers), B = \(batch), H = \(units)",
-        actual: "\(states.names.joined(separator: ", ")) of L = \(states.layers), B = \(states.batch), H = \(states.units)")
+        actual:
+          "\(states.names.joined(separator: ", ")) of L = \(states.layers), B = \(states.batch), H = \(states.units)")
     }
   }
 

@@ -36,10 +36,12 @@ extension RecurrentStack {
     try checkOwner(memory, name)
     let (steps, batch) = unsafe (buffers.steps, buffers.batch)
     if !(0...memory.use.steps).contains(steps) {
-      throw ShapeError("steps", expected: "0 to \(memory.use.steps), which the \(name) was made for", actual: "\(steps)")
+      throw ShapeError(
+        "steps", expected: "0 to \(memory.use.steps), which the \(name) was made for", actual: "\(steps)")
     }
     if !(0...memory.use.batch).contains(batch) {
-      throw ShapeError("batch", expected: "0 to \(memory.use.batch), which the \(name) was made for", actual: "\(batch)")
+      throw ShapeError(
+        "batch", expected: "0 to \(memory.use.batch), which the \(name) was made for", actual: "\(batch)")
     }
     unsafe try ShapeError.check("input", buffers.input.count, is: ["T": steps, "B": batch, "I": inputs])
     if let outputs = unsafe buffers.outputs {
@@ -49,10 +51,11 @@ extension RecurrentStack {
     if let states = unsafe buffers.finalStates { try checkStates("finalStates", states.count, batch) }
     guard let lengths = unsafe buffers.lengths else { return }
     if !memory.use.ragged {
-      throw ShapeError("lengths", expected: "none, because the \(name) was made with ragged: false", actual: "\(lengths.count)")
+      throw ShapeError(
+        "lengths", expected: "none, because the \(name) was made with ragged: false", actual: "\(lengths.count)")
     }
     try ShapeError.check("lengths", lengths.count, is: ["B": batch])
-    for unsafe (row, length) in unsafe lengths.enumerated() where !(0...steps).contains(length) {
+    for unsafe(row, length) in unsafe lengths.enumerated() where !(0...steps).contains(length) {
       throw ShapeError("lengths[\(row)]", expected: "0 to \(steps), the number of steps", actual: "\(length)")
     }
   }

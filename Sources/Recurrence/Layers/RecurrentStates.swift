@@ -26,7 +26,9 @@ public struct RecurrentStates<Scalar: RecurrenceScalar>: Hashable, Sendable {
     get { Array(values[range(name)]) }
     set {
       let range = range(name)
-      if newValue.count != range.count { fatalError("\(name): expected \(range.count) elements, got \(newValue.count)") }
+      if newValue.count != range.count {
+        fatalError("\(name): expected \(range.count) elements, got \(newValue.count)")
+      }
       values.replaceSubrange(range, with: newValue)
     }
   }

@@ -99,7 +99,8 @@ extension SequenceMemory {
   private func forEachState(_ base: UnsafePointer<Scalar>?, _ body: (Int, UnsafePointer<Scalar>?) -> Void) {
     let size = shape.layers * schedule.batch * shape.units
     for plane in 0..<shape.plan.planes.states {
-      let start = if let base = unsafe base { unsafe Optional(base + plane * size) } else { unsafe UnsafePointer<Scalar>?.none }
+      let start =
+        if let base = unsafe base { unsafe Optional(base + plane * size) } else { unsafe UnsafePointer<Scalar>?.none }
       unsafe body(plane, start)
     }
   }

@@ -181,7 +181,13 @@
     func run(_ program: PointwiseProgramView, adding: Bool = false) {
       unsafe evaluate(program)
       for index in unsafe 0..<program.outputs.count {
-        unsafe write(program.outputs[index], from: registers, adding: adding && program.outputs[index].plane != .operand)
+        let output = unsafe program.outputs[index]
+        switch output.plane {
+        // Inference saves nothing.
+        case .saved where unsafe step.saved == nil: break
+        case .operand: unsafe write(output, from: registers, adding: false)
+        default: unsafe write(output, from: registers, adding: adding)
+        }
       }
     }
 
