@@ -47,7 +47,10 @@ import RecurrenceKernels
     // Counting sort by length, descending: active[t] sequences are longer than t, so that those of length n come after
     // the active[n] longer ones.
     for t in 0...steps { unsafe active[t] = 0 }
-    for unsafelength in unsafe given where length > 0 { unsafe active[length - 1] += 1 }
+    for index in 0..<batch {
+      let length = unsafe given[index]
+      if length > 0 { unsafe active[length - 1] += 1 }
+    }
     var t = steps - 1
     while t > 0 {
       t -= 1

@@ -55,8 +55,11 @@ extension RecurrentStack {
         "lengths", expected: "none, because the \(name) was made with ragged: false", actual: "\(lengths.count)")
     }
     try ShapeError.check("lengths", lengths.count, is: ["B": batch])
-    for unsafe(row, length) in unsafe lengths.enumerated() where !(0...steps).contains(length) {
-      throw ShapeError("lengths[\(row)]", expected: "0 to \(steps), the number of steps", actual: "\(length)")
+    for row in 0..<batch {
+      let length = unsafe lengths[row]
+      if !(0...steps).contains(length) {
+        throw ShapeError("lengths[\(row)]", expected: "0 to \(steps), the number of steps", actual: "\(length)")
+      }
     }
   }
 

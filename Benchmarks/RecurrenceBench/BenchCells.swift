@@ -1,0 +1,28 @@
+import Recurrence
+
+/// The cells that sequences are measured with. FLOPs count the matrix products only.
+enum BenchCell: String, CaseIterable, Sendable {
+  case rnn, rnnReLU = "rnn-relu", lstm, gru, gruBefore = "gru-before"
+  /// A cell written outside the package, as a user would: the coupled-gate LSTM below.
+  case user
+
+  var gates: Int {
+    switch self {
+    case .rnn, .rnnReLU: 1
+    case .lstm: 4
+    case .gru, .gruBefore, .user: 3
+    }
+  }
+}
+
+/// f = σ(a_f), c_t = f ⊙ c_{t−1} + (1 − f) ⊙ tanh(a_g), h_t = σ(a_o) ⊙ tanh(c_t): a user's cell.
+struct CoupledLSTM: Cell {
+  static let gates: [Gate] = ["f", "g", "o"]
+  static let states = ["h", "c"]
+
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> {
+    let f = sigmoid(input.gates[0])
+    let c = f * input.states[1] + (1 - f) * tanh(input.gates[1])
+    return Planes(sigmoid(input.gates[2]) * tanh(c), c)
+  }
+}

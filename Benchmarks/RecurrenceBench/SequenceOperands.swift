@@ -1,0 +1,148 @@
+import Recurrence
+
+/// T, B, I, H.
+struct SequenceProblem: Sendable {
+  let steps, batch, inputs, units: Int
+
+  /// Multiply-adds of the products of a forward pass, twice.
+  func flops(gates: Int) -> Double {
+    2 * Double(steps * batch) * Double((inputs + units) * units * gates)
+  }
+
+  static func chosen(_ shapes: [[Int]]) -> [SequenceProblem] {
+    let standard = [
+      [1, 1, 32, 32], [100, 1, 32, 32], [100, 1, 128, 128], [100, 1, 512, 512], [100, 16, 64, 64],
+      [100, 32, 128, 128], [100, 64, 256, 256], [50, 64, 512, 512], [128, 32, 1024, 1024],
+    ]
+    return (shapes.isEmpty ? standard : shapes).map {
+      SequenceProblem(steps: $0[0], batch: $0[1], inputs: $0[2], units: $0[3])
+    }
+  }
+}
+
+/// One layer with everything that its passes read and write, and the loops that are timed.
+final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
+  let problem: SequenceProblem
+  let layer: RecurrentLayer<C, Scalar>
+  private let input: [Scalar]
+  private let outputGradients: OutputGradients<Scalar>
+  private var outputs: [Scalar]
+  private var states: RecurrentStates<Scalar>
+  private var stateGradients: RecurrentStates<Scalar>
+  private var gradient: Parameters<Scalar>
+  private var inputGradients: [Scalar]
+  private var workspace: InferenceWorkspace<Scalar>
+  private var tape: Tape<Scalar>
+  private var stream: RecurrentStream<Scalar>
+  private var step: [Scalar]
+
+  init(_ cell: C, _ problem: SequenceProblem, threads: Int, kernels: Kernels<Scalar>, trains: Bool) {
+    self.problem = problem
+    layer = RecurrentLayer(cell, inputs: problem.inputs, units: problem.units, seed: 1, kernels: kernels)
+    let rows = problem.steps * problem.batch
+    input = (0..<rows * problem.inputs).map { operand(1, $0) }
+    outputGradients = .everyStep(trains ? (0..<rows * problem.units).map { operand(2, $0) } : [])
+    outputs = [Scalar](repeating: 0, count: rows * problem.units)
+    states = layer.makeStates(batch: problem.batch)
+    stateGradients = states
+    gradient = layer.makeGradient()
+    inputGradients = [Scalar](repeating: 0, count: trains ? rows * problem.inputs : 0)
+    workspace = layer.makeWorkspace(steps: trains ? 0 : problem.steps, batch: problem.batch, threads: threads)
+    tape = layer.makeTape(steps: trains ? problem.steps : 0, batch: problem.batch, threads: threads)
+    stream = layer.makeStream(batch: problem.batch)
+    step = [Scalar](repeating: 0, count: problem.batch * problem.units)
+  }
+
+  /// Forward passes over the whole sequence, from zero states.
+  func infer(repetitions: Int) throws(ShapeError) {
+    for _ in 0..<repetitions {
+      clear(&states)
+      try layer.forward(
+        input, steps: problem.steps, batch: problem.batch, states: &states, outputs: &outputs, workspace: &workspace)
+    }
+    BlackHole.consume(Double(outputs[outputs.count - 1]))
+  }
+
+  /// Forward and backward passes: gradients of weights, input and initial state.
+  func train(repetitions: Int) throws(ShapeError) {
+    for _ in 0..<repetitions {
+      clear(&states)
+      clear(&stateGradients)
+      unsafe gradient.values.withUnsafeMutableBufferPointer { buffer in unsafe buffer.update(repeating: 0) }
+      try layer.forward(
+        input, steps: problem.steps, batch: problem.batch, states: &states, outputs: &outputs, tape: &tape)
+      try layer.backward(
+        input, outputGradients: outputGradients, stateGradients: &stateGradients, gradient: &gradient,
+        inputGradients: &inputGradients, tape: &tape)
+    }
+    BlackHole.consume(Double(gradient.values[0]))
+  }
+
+  /// Single steps with carried state; the input is that of step 0.
+  func step(repetitions: Int) throws(ShapeError) {
+    unsafe try input.withUnsafeBufferPointer { input throws(ShapeError) in
+      let row = unsafe UnsafeBufferPointer(rebasing: input[0..<(problem.batch * problem.inputs)])
+      unsafe step.withUnsafeMutableBufferPointer { step in
+        for _ in 0..<repetitions { unsafe layer.step(row, into: step, stream: &stream) }
+      }
+    }
+    BlackHole.consume(Double(step[step.count - 1]))
+  }
+
+  private func clear(_ states: inout RecurrentStates<Scalar>) {
+    unsafe states.values.withUnsafeMutableBufferPointer { buffer in unsafe buffer.update(repeating: 0) }
+  }
+
+  // MARK: Verification
+
+  /// Checks the first steps' outputs, and in training the directional derivative, against plain loops in Double.
+  func verify(_ label: String, trains: Bool) throws(BenchmarkFailure) {
+    do {
+      try verifyForward(label, trains: trains)
+    } catch let failure as BenchmarkFailure {
+      throw failure
+    } catch {
+      throw BenchmarkFailure("\(label): \(error)")
+    }
+  }
+
+  private func verifyForward(_ label: String, trains: Bool) throws {
+    if trains { try train(repetitions: 1) } else { try infer(repetitions: 1) }
+    let rows = min(problem.batch, 2)
+    let steps = min(problem.steps, 3)
+    for row in [0, problem.batch - 1].prefix(rows) {
+      var states = [[Double]](repeating: [Double](repeating: 0, count: problem.units), count: C.states.count)
+      for t in 0..<steps {
+        let start = (t * problem.batch + row) * problem.inputs
+        let x = input[start..<(start + problem.inputs)].map { Double($0) }
+        states = PlainCell(layer.cell, layer.parameters).step(x, states)
+        for unit in 0..<problem.units {
+          let actual = Double(outputs[(t * problem.batch + row) * problem.units + unit])
+          if !(abs(actual - states[0][unit]) <= 64 * Scalar.unitRoundoff) {
+            throw BenchmarkFailure.wrongResult(
+              label, "h[\(t), \(row), \(unit)]: expected \(states[0][unit]), got \(actual)")
+          }
+        }
+      }
+    }
+    if trains { try verifyGradient(label) }
+  }
+
+  /// ⟨∂L/∂x, v⟩ and ⟨∂L/∂W, v⟩ against the same layer in Double with the baseline's kernels.
+  private func verifyGradient(_ label: String) throws {
+    guard problem.units <= 256 else { return }
+    let wide = SequenceOperands<C, Double>(
+      layer.cell, problem, threads: 1, kernels: try requireKernels(.baseline, of: Double.self), trains: true)
+    try wide.train(repetitions: 1)
+    for (name, mine, theirs) in [
+      ("∂L/∂parameters", gradient.values, wide.gradient.values), ("∂L/∂input", inputGradients, wide.inputGradients),
+    ] {
+      let largest = theirs.reduce(0) { max($0, abs($1)) }
+      let error = zip(mine, theirs).reduce(0.0) { max($0, abs(Double($1.0) - $1.1)) }
+      let bound = 256 * Scalar.unitRoundoff * Double(problem.steps).squareRoot()
+      if !(error <= bound * largest) {
+        throw BenchmarkFailure.wrongResult(label, "\(name): error \(error) of \(largest)")
+      }
+    }
+  }
+}
