@@ -1,0 +1,139 @@
+import RecurrenceKernels
+
+/// A dense layer, y = W x + b: what reads the outputs of a recurrent layer.
+///
+/// A value. W [O, I], one row an output, and b [O] lie in one flat vector, W first. Rows of any number of time steps and
+/// sequences are one matrix: T·B rows of a sequence, or B of its last step.
+public struct Dense<Scalar: RecurrenceScalar>: Sendable {
+  /// I.
+  public let inputs: Int
+  /// O.
+  public let outputs: Int
+  let kernels: Kernels<Scalar>
+  private var storage: [Scalar]
+  private(set) var packed: PackedDense<Scalar>
+
+  /// Parameters drawn from U(−1/√I, 1/√I), PyTorch's default.
+  public init(inputs: Int, outputs: Int, seed: UInt64 = 0) {
+    self.init(inputs: inputs, outputs: outputs, seed: seed, kernels: .selected)
+  }
+
+  package init(inputs: Int, outputs: Int, seed: UInt64 = 0, kernels: Kernels<Scalar>) {
+    guard inputs > 0 else { fatalError("inputs: expected at least 1, got \(inputs)") }
+    guard outputs > 0 else { fatalError("outputs: expected at least 1, got \(outputs)") }
+    self.inputs = inputs
+    self.outputs = outputs
+    self.kernels = kernels
+    var generator = UniformGenerator(seed: seed)
+    let bound = 1 / Double(inputs).squareRoot()
+    storage = (0..<(outputs * inputs + outputs)).map { _ in Scalar(generator.next(in: -bound...bound)) }
+    packed = PackedDense(inputs: inputs, outputs: outputs, kernels: kernels)
+    pack()
+  }
+
+  /// W and b, O·I + O elements. The kernels' copy follows when a change ends. Setting a different number of elements
+  /// traps.
+  public var parameters: [Scalar] {
+    get { storage }
+    _modify {
+      defer { pack() }
+      yield &storage
+    }
+  }
+
+  private mutating func pack() {
+    if storage.count != outputs * inputs + outputs {
+      fatalError("parameters: expected \(outputs * inputs + outputs) elements, got \(storage.count)")
+    }
+    if !isKnownUniquelyReferenced(&packed) {
+      packed = PackedDense(inputs: inputs, outputs: outputs, kernels: kernels)
+    }
+    unsafe storage.withUnsafeBufferPointer { parameters in
+      unsafe packed.weights.packRows(MatrixView(parameters.baseAddress!, rows: outputs, columns: inputs))
+    }
+  }
+
+  /// Memory for passes; see `MatrixProducts`.
+  public func makeWorkspace(threads: Int = 1) -> DenseWorkspace<Scalar> {
+    DenseWorkspace(inputs: inputs, outputs: outputs, threads: threads, kernels: kernels)
+  }
+
+  /// Y [N, O] = X [N, I] · Wᵀ + b.
+  ///
+  /// - Parameters:
+  ///   - input: in, [N, I].
+  ///   - output: out, [N, O]; must not overlap the input.
+  ///
+  /// Traps with a sentence where shapes do not fit. Allocates nothing.
+  @unsafe public func forward(
+    _ input: MatrixView<Scalar>, into output: MutableMatrixView<Scalar>, workspace: inout DenseWorkspace<Scalar>
+  ) {
+    unsafe storage.withUnsafeBufferPointer { parameters in
+      let bias = unsafe UnsafeBufferPointer(rebasing: parameters[(outputs * inputs)...])
+      unsafe workspace.products.multiply(input, packed.weights, bias: bias, into: output)
+    }
+  }
+
+  /// The gradient of a loss, pulled back.
+  ///
+  /// - Parameters:
+  ///   - input: in, [N, I], that of the forward pass.
+  ///   - outputGradient: in, [N, O].
+  ///   - gradient: in and out, O·I + O elements: ∂L/∂parameters is added, rows in descending order.
+  ///   - inputGradient: out, [N, I], or nil.
+  @unsafe public func backward(
+    _ input: MatrixView<Scalar>, outputGradient: MatrixView<Scalar>, gradient: UnsafeMutableBufferPointer<Scalar>,
+    inputGradient: MutableMatrixView<Scalar>? = nil, workspace: inout DenseWorkspace<Scalar>
+  ) {
+    guard gradient.count == outputs * inputs + outputs, let base = gradient.baseAddress else {
+      fatalError("gradient: expected \(outputs * inputs + outputs) elements, got \(gradient.count)")
+    }
+    unsafe workspace.products.accumulateTransposed(
+      outputGradient, input, into: MutableMatrixView(base, rows: outputs, columns: inputs))
+    unsafe kernels.table.columnSums(outputGradient, into: base + outputs * inputs)
+    guard let inputGradient = unsafe inputGradient else { return }
+    unsafe storage.withUnsafeBufferPointer { parameters in
+      unsafe workspace.backwardWeights.packColumns(
+        MatrixView(parameters.baseAddress!, rows: outputs, columns: inputs))
+    }
+    unsafe workspace.products.multiply(outputGradient, workspace.backwardWeights, into: inputGradient)
+  }
+
+  /// Y [N, O] = X [N, I] · Wᵀ + b, new. Throws `ShapeError` where the input is not whole rows.
+  public func callAsFunction(_ input: [Scalar]) throws(ShapeError) -> [Scalar] {
+    if input.count % inputs != 0 {
+      throw ShapeError("input", expected: "a multiple of I = \(inputs) elements", actual: "\(input.count)")
+    }
+    let rows = input.count / inputs
+    var workspace = makeWorkspace()
+    var output = [Scalar](repeating: 0, count: rows * outputs)
+    unsafe input.withUnsafeBufferPointer { input in
+      unsafe output.withUnsafeMutableBufferPointer { output in
+        unsafe forward(
+          MatrixView(input, rows: rows, columns: inputs, name: "input"),
+          into: MutableMatrixView(output, rows: rows, columns: outputs, name: "output"), workspace: &workspace)
+      }
+    }
+    return output
+  }
+}
+
+/// The weights in the order that the kernels read them. Never changed while shared.
+final class PackedDense<Scalar: RecurrenceScalar>: @unchecked Sendable {
+  var weights: PackedWeights<Scalar>
+
+  init(inputs: Int, outputs: Int, kernels: Kernels<Scalar>) {
+    weights = PackedWeights(outputs: outputs, depth: inputs, kernels: kernels)
+  }
+}
+
+/// What passes of a dense layer work in. Has one owner at a time and may be moved between threads.
+public struct DenseWorkspace<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
+  var products: MatrixProducts<Scalar>
+  var backwardWeights: PackedWeights<Scalar>
+
+  init(inputs: Int, outputs: Int, threads: Int, kernels: Kernels<Scalar>) {
+    products = MatrixProducts(threads: threads, kernels: kernels)
+    backwardWeights = PackedWeights(outputs: inputs, depth: outputs, kernels: kernels)
+  }
+}
