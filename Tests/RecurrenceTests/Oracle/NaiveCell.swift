@@ -85,12 +85,12 @@ extension NaiveCell {
     var dStates = dFinalStates
     for t in (0..<T).reversed() {
       for b in 0..<B where lengths.map({ t < $0[b] }) ?? true {
-        var dNext = dStates.map { row(b, of: $0, hidden) }
+        var dNext = dStates.map { naiveRow(b, of: $0, hidden) }
         for j in 0..<hidden {
           dNext[0][j] += dOutputs[(t * B + b) * hidden + j]
         }
         let gradients = stepBackward(
-          parameters, x: row(t * B + b, of: x, inputs), states: states[t].map { row(b, of: $0, hidden) },
+          parameters, x: naiveRow(t * B + b, of: x, inputs), states: states[t].map { naiveRow(b, of: $0, hidden) },
           dNext: dNext, dParameters: &dParameters)
         for k in 0..<inputs {
           dx[(t * B + b) * inputs + k] = gradients.dx[k]
@@ -125,7 +125,7 @@ extension NaiveCell {
       var next = all[t]
       for b in 0..<B where lengths.map({ t < $0[b] }) ?? true {
         let new = step(
-          parameters, x: row(t * B + b, of: x, inputs), states: all[t].map { row(b, of: $0, hidden) })
+          parameters, x: naiveRow(t * B + b, of: x, inputs), states: all[t].map { naiveRow(b, of: $0, hidden) })
         for plane in 0..<statePlanes {
           for j in 0..<hidden {
             next[plane][b * hidden + j] = new[plane][j]
@@ -140,8 +140,9 @@ extension NaiveCell {
   private func hasShapeOfStates(_ planes: [[Double]], _ B: Int) -> Bool {
     planes.count == statePlanes && planes.allSatisfy { $0.count == B * hidden }
   }
+}
 
-  private func row(_ index: Int, of matrix: [Double], _ columns: Int) -> [Double] {
-    Array(matrix[(index * columns)..<((index + 1) * columns)])
-  }
+/// One row of a matrix of `columns` columns.
+func naiveRow(_ index: Int, of matrix: [Double], _ columns: Int) -> [Double] {
+  Array(matrix[(index * columns)..<((index + 1) * columns)])
 }
