@@ -55,7 +55,7 @@ let package = Package(
       name: "RecurrenceBench", dependencies: ["Recurrence"], path: "Benchmarks/RecurrenceBench",
       swiftSettings: [.strictMemorySafety()]),
     .testTarget(
-      name: "RecurrenceTests", dependencies: ["Recurrence"],
+      name: "RecurrenceTests", dependencies: ["Recurrence"], exclude: ["Fixtures"],
       swiftSettings: [.strictMemorySafety()]),
   ] + variants
 )
