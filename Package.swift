@@ -57,7 +57,7 @@ let package = Package(
     // Replaces the allocator's functions in the process: for tests alone, no product may depend on it.
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(
-      name: "RecurrenceTests", dependencies: ["AllocationCounter", "Recurrence"], exclude: ["Fixtures"],
+      name: "RecurrenceTests", dependencies: ["AllocationCounter", "CProcessor", "Recurrence"], exclude: ["Fixtures"],
       swiftSettings: [.strictMemorySafety()]),
   ] + variants
 )
