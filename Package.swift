@@ -54,8 +54,10 @@ let package = Package(
     .executableTarget(
       name: "RecurrenceBench", dependencies: ["Recurrence"], path: "Benchmarks/RecurrenceBench",
       swiftSettings: [.strictMemorySafety()]),
+    // Replaces the allocator's functions in the process: for tests alone, no product may depend on it.
+    .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(
-      name: "RecurrenceTests", dependencies: ["Recurrence"], exclude: ["Fixtures"],
+      name: "RecurrenceTests", dependencies: ["AllocationCounter", "CProcessor", "Recurrence"], exclude: ["Fixtures"],
       swiftSettings: [.strictMemorySafety()]),
   ] + variants
 )

@@ -38,7 +38,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
       } else {
         unsafe UnsafePointer(memory.tapeHidden(layer - 1) + (first - schedule.offset(tapeStart)) * columns)
       }
-    for run in shape.plan.runs(shape.plan.inputs) {
+    for run in shape.plan.inputRuns {
       unsafe add(
         δ(layer, count: count, position: run.position, planes: run.count),
         MatrixView(input, rows: count, columns: columns),
@@ -50,8 +50,8 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     _ layer: Int, _ chunk: Range<Int>, count: Int, tapeStart: Int, _ gradient: UnsafeMutablePointer<Scalar>
   ) {
     let units = shape.units
-    for (stage, positions) in shape.plan.recurrent.enumerated() {
-      for run in shape.plan.runs(positions) {
+    for (stage, runs) in shape.plan.recurrentRuns.enumerated() {
+      for run in runs {
         let c = unsafe gradient + shape.offset("U", layer: layer) + run.gate * units * units
         if stage == 1 {
           unsafe add(
@@ -96,7 +96,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
   private func addBiases(_ layer: Int, count: Int, _ gradient: UnsafeMutablePointer<Scalar>) {
     let plan = shape.plan
     let units = shape.units
-    for run in plan.runs(plan.inputs) {
+    for run in plan.inputRuns {
       unsafe addSums(
         layer, count, position: run.position, planes: run.count,
         to: gradient + shape.offset("b", layer: layer) + run.gate * units)

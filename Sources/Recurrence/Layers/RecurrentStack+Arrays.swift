@@ -63,6 +63,7 @@ extension RecurrentStack {
     _ input: [Scalar], _ steps: Int, _ batch: Int, _ lengths: [Int]?, _ states: inout RecurrentStates<Scalar>,
     _ outputs: inout [Scalar], _ memory: SequenceMemory<Scalar>, _ name: String
   ) throws(ShapeError) {
+    try checkSizes(steps: steps, batch: batch, memory, name)
     try checkLayout(states, "states", batch: batch)
     unsafe try input.withUnsafeBufferPointer { input throws(ShapeError) in
       unsafe try outputs.withUnsafeMutableBufferPointer { outputs throws(ShapeError) in
@@ -92,6 +93,7 @@ extension RecurrentStack {
     _ input: [Scalar], outputGradients: OutputGradients<Scalar>, stateGradients: inout RecurrentStates<Scalar>,
     gradient: inout Parameters<Scalar>, inputGradients: inout [Scalar], tape: inout Tape<Scalar>
   ) throws(ShapeError) {
+    try checkFilled(tape)
     let memory = tape.memory
     let batch = memory.schedule.batch
     try checkLayout(stateGradients, "stateGradients", batch: batch)

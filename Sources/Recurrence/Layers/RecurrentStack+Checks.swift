@@ -30,19 +30,32 @@ extension RecurrentStack {
     }
   }
 
+  /// Checks what the memory was made for. Before all else, so that a wrong number of steps or sequences is not taken for
+  /// a wrong buffer.
+  func checkSizes(
+    steps: Int, batch: Int, _ memory: SequenceMemory<Scalar>, _ name: String
+  ) throws(ShapeError) {
+    try checkOwner(memory, name)
+    let use = memory.use
+    if !(0...use.steps).contains(steps) {
+      throw ShapeError("steps", expected: "0 to \(use.steps), which the \(name) was made for", actual: "\(steps)")
+    }
+    if !(0...use.batch).contains(batch) {
+      throw ShapeError("batch", expected: "0 to \(use.batch), which the \(name) was made for", actual: "\(batch)")
+    }
+  }
+
+  /// Checks that the tape holds a forward pass of this stack.
+  func checkFilled(_ tape: borrowing Tape<Scalar>) throws(ShapeError) {
+    try checkOwner(tape.memory, "tape")
+    if !tape.isFilled { throw ShapeError("tape", expected: "a forward pass", actual: "an empty tape") }
+  }
+
   func check(
     _ buffers: ForwardBuffers<Scalar>, _ memory: SequenceMemory<Scalar>, _ name: String
   ) throws(ShapeError) {
-    try checkOwner(memory, name)
     let (steps, batch) = unsafe (buffers.steps, buffers.batch)
-    if !(0...memory.use.steps).contains(steps) {
-      throw ShapeError(
-        "steps", expected: "0 to \(memory.use.steps), which the \(name) was made for", actual: "\(steps)")
-    }
-    if !(0...memory.use.batch).contains(batch) {
-      throw ShapeError(
-        "batch", expected: "0 to \(memory.use.batch), which the \(name) was made for", actual: "\(batch)")
-    }
+    try checkSizes(steps: steps, batch: batch, memory, name)
     unsafe try ShapeError.check("input", buffers.input.count, is: ["T": steps, "B": batch, "I": inputs])
     if let outputs = unsafe buffers.outputs {
       try ShapeError.check("outputs", outputs.count, is: ["T": steps, "B": batch, "H": units])
@@ -64,8 +77,7 @@ extension RecurrentStack {
   }
 
   func check(_ buffers: BackwardBuffers<Scalar>, _ tape: borrowing Tape<Scalar>) throws(ShapeError) {
-    try checkOwner(tape.memory, "tape")
-    if !tape.isFilled { throw ShapeError("tape", expected: "a forward pass", actual: "an empty tape") }
+    try checkFilled(tape)
     let (steps, batch) = (tape.memory.schedule.steps, tape.memory.schedule.batch)
     unsafe try ShapeError.check("input", buffers.input.count, is: ["T": steps, "B": batch, "I": inputs])
     if let gradients = unsafe buffers.outputGradients {

@@ -17,9 +17,19 @@ public struct ShapeError: Error, Hashable, CustomStringConvertible, Sendable {
 extension ShapeError {
   /// Throws where a buffer's element count is not that of its shape.
   static func check(_ parameter: String, _ count: Int, is shape: KeyValuePairs<String, Int>) throws(ShapeError) {
-    let expected = shape.reduce(1) { $0 * $1.value }
+    var expected = 1
+    for dimension in shape {
+      let (product, overflow) = expected.multipliedReportingOverflow(by: dimension.value)
+      if overflow {
+        throw ShapeError(parameter, expected: "no more than memory holds (\(list(shape)))", actual: "\(count)")
+      }
+      expected = product
+    }
     guard count != expected else { return }
-    let dimensions = shape.map { "\($0.key) = \($0.value)" }.joined(separator: ", ")
-    throw ShapeError(parameter, expected: "\(expected) elements (\(dimensions))", actual: "\(count)")
+    throw ShapeError(parameter, expected: "\(expected) elements (\(list(shape)))", actual: "\(count)")
+  }
+
+  private static func list(_ shape: KeyValuePairs<String, Int>) -> String {
+    shape.map { "\($0.key) = \($0.value)" }.joined(separator: ", ")
   }
 }

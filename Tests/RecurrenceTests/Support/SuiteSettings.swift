@@ -48,7 +48,7 @@ enum SuiteSettings {
     }
   }
 
-  private static func announce(_ sentence: String) {
+  static func announce(_ sentence: String) {
     FileHandle.standardError.write(Data("*** \(sentence)\n".utf8))
   }
 }
