@@ -16,7 +16,7 @@ struct SharedModelTests {
   }
 }
 
-private struct SharingVisitor<Scalar: TestScalar>: CellVisitor {
+private struct SharingVisitor<Scalar: TestScalar>: CountedCellVisitor {
   private(set) var jobs: [@Sendable () async throws -> Void] = []
 
   mutating func visit<C: Cell>(_ cell: C) {

@@ -69,6 +69,7 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
   }
 
   /// Changes all parameters in place; the kernels' copy follows once, at the end.
+  @discardableResult
   public mutating func withParameters<Result>(_ body: (inout [Scalar]) throws -> Result) rethrows -> Result {
     try body(&parameters.values)
   }

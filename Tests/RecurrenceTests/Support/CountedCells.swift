@@ -2,7 +2,7 @@ import Recurrence
 import Testing
 
 /// What is done with every cell in turn, whatever its type.
-protocol CellVisitor {
+protocol CountedCellVisitor {
   mutating func visit<C: Cell>(_ cell: C) throws
 }
 
@@ -10,7 +10,7 @@ protocol CellVisitor {
 enum CountedCell: String, CaseIterable, Codable, Sendable, CustomTestStringConvertible {
   case rnn, rnnKeepingGate, lstm, peepholeLSTM, gru, gruResetBefore, ownCell, ownCellOfTwoStages
 
-  func accept(_ visitor: inout some CellVisitor) throws {
+  func accept(_ visitor: inout some CountedCellVisitor) throws {
     switch self {
     case .rnn: try visitor.visit(RNN())
     case .rnnKeepingGate: try visitor.visit(RNN(Activation.elu))
