@@ -69,6 +69,11 @@ struct SequenceLawTests {
     try check("poison") { try $0.differences(SequencePath(), SequencePath(poison: true)) }
   }
 
+  @Test("a tape in memory of the caller, full of NaN, gives the same bits")
+  func borrowedMemory() throws {
+    try check("borrowed memory") { try $0.borrowedMemory() }
+  }
+
   @Test("a tape used again, for another length and batch, gives the same bits; so does a second backward")
   func reuse() throws {
     try check("reuse") { try $0.reuse() }
@@ -109,6 +114,7 @@ struct SequenceLawTests {
 protocol StackCase {
   func differences(_ one: SequencePath, _ other: SequencePath) throws -> [String]
   func reuse() throws -> [String]
+  func borrowedMemory() throws -> [String]
   func split() throws -> [String]
   func streaming() throws -> [String]
   func inference() throws -> [String]
@@ -139,6 +145,25 @@ struct TypedCase<C: Cell, S: TestScalar>: StackCase {
     var complaints = try expected.differences(from: stack.solve(problem, tape: &tape))
     complaints += try expected.differences(from: stack.solve(problem, tape: &tape)).map { "second time: \($0)" }
     return complaints
+  }
+
+  func borrowedMemory() throws -> [String] {
+    let isRagged = shape.lengths != nil
+    let count = stack.tapeCount(steps: shape.steps, batch: shape.batch, ragged: isRagged, keeping: 2)
+    let memory = AlignedBuffer<S>(count: count + 16)
+    for index in 0..<(count + 16) { unsafe memory.unsafePointer[index] = .nan }
+    let result = try run {
+      unsafe stack.makeTape(
+        steps: shape.steps, batch: shape.batch, ragged: isRagged, keeping: 2,
+        in: UnsafeMutableBufferPointer(start: memory.unsafePointer, count: count))
+    }
+    let isIntact = (count..<(count + 16)).allSatisfy { unsafe memory.unsafePointer[$0].isNaN }
+    return try stack.solve(problem).differences(from: result) + (isIntact ? [] : ["memory behind the tape"])
+  }
+
+  private func run(_ makeTape: () -> Tape<S>) throws -> SequenceResult<S> {
+    var tape = makeTape()
+    return try stack.solve(problem, tape: &tape)
   }
 
   /// Two windows of the sequence: the states carried forward, their gradients back, into one gradient.

@@ -1,12 +1,13 @@
 import RecurrenceKernels
 
-/// The one owner of memory: `count` scalars at a 64-byte boundary, zero at first, freed with the owner.
+/// The one owner of memory: `count` scalars at a 64-byte boundary, zero at first, freed with the owner; or borrowed.
 ///
 /// Alignment is that of a cache line and of the widest vector. The allocation is rounded up to whole cache lines, so
 /// that two buffers never share one.
 @safe public struct AlignedBuffer<Scalar: KernelScalar>: ~Copyable, @unchecked Sendable {
   public let count: Int
   private let base: UnsafeMutablePointer<Scalar>
+  private let isOwner: Bool
 
   public static var alignment: Int { kernelAlignment }
 
@@ -21,9 +22,27 @@ import RecurrenceKernels
     unsafe raw.initializeMemory(as: UInt8.self, repeating: 0, count: rounded)
     unsafe base = raw.bindMemory(to: Scalar.self, capacity: rounded / MemoryLayout<Scalar>.stride)
     self.count = count
+    isOwner = true
   }
 
-  deinit { unsafe UnsafeMutableRawPointer(base).deallocate() }
+  /// Memory of somebody else's, which must stay valid, and be used by nobody else, while this lives. It is not cleared.
+  ///
+  /// Traps with a sentence where it is shorter than `count` or not aligned.
+  @unsafe init(borrowing memory: UnsafeMutableBufferPointer<Scalar>, count: Int) {
+    guard let start = memory.baseAddress, memory.count >= count else {
+      fatalError("memory: expected at least \(count) elements, got \(memory.count)")
+    }
+    guard Int(bitPattern: start) % Self.alignment == 0 else {
+      fatalError(
+        "memory: expected a \(Self.alignment)-byte aligned buffer, got one at 0x\(String(UInt(bitPattern: start), radix: 16))"
+      )
+    }
+    unsafe base = start
+    self.count = count
+    isOwner = false
+  }
+
+  deinit { if isOwner { unsafe UnsafeMutableRawPointer(base).deallocate() } }
 
   /// The memory itself, valid while this buffer lives.
   @unsafe public var unsafePointer: UnsafeMutablePointer<Scalar> { unsafe base }

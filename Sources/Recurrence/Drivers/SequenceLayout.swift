@@ -1,0 +1,125 @@
+import RecurrenceKernels
+
+/// What the memory of a driver is for.
+struct SequenceUse: Hashable {
+  var steps: Int
+  var batch: Int
+  var threads: Int
+  var ragged: Bool
+  /// Steps that the tape holds; nil for no tape.
+  var tapeSteps: Int?
+}
+
+/// Where every array of a driver lies in its one slab.
+struct SequenceLayout<Scalar: RecurrenceScalar> {
+  let shape: StackShape<Scalar>
+  let use: SequenceUse
+  /// Steps that the input is projected for at a time.
+  let chunk: Int
+  /// Steps that δ is kept for before weight gradients are taken.
+  let gradientChunk: Int
+  /// Scalars from one thread's scratch memory to the next's: whole cache lines, so that no two threads write to one.
+  let productScratchStride, programScratchStride: Int
+  /// Scalars in all.
+  private(set) var count = 0
+
+  // Forward.
+  /// [L][B, H], [L][B, (S−1)·H]: states before the step at hand; after a call, the final states.
+  private(set) var hidden = 0, other = 0
+  /// Pre-activations [chunk·B, P·H], operand of stage 1 [B, H], outputs of layers [L][chunk·B, H].
+  private(set) var gates = 0, operand = 0, outputs = 0
+  /// Inputs of ragged sequences in the order of the schedule, [T·B, I].
+  private(set) var packedInput = 0
+
+  // The tape.
+  /// States before its first step; h, other states and saved planes of all its steps, layer after layer.
+  private(set) var firstHidden = 0, firstOther = 0, tapeHidden = 0, tapeOther = 0, tapeSaved = 0
+  /// States before each segment.
+  private(set) var checkpoints = 0
+
+  // Backward.
+  /// Carried ∂L/∂states, as `hidden` and `other`.
+  private(set) var hiddenGradient = 0, otherGradient = 0
+  /// δ of a chunk, operands of a chunk, ∂L/∂operand of a step, ∂L/∂(input of a layer) of a chunk.
+  private(set) var gradients = 0, operands = 0, operandGradient = 0, inputGradient = 0
+  /// Gradients of ragged sequences in the order of the schedule: [T·B, H], [T·B, I].
+  private(set) var packedOutputGradient = 0, packedInputGradient = 0
+  /// W and U of each layer, U of each stage, packed for the way back; weights brought into order.
+  private(set) var w: [Int] = []
+  private(set) var u: [[Int]] = []
+  private(set) var staging = 0
+
+  private(set) var productScratch = 0, programScratch = 0
+
+  init(_ shape: StackShape<Scalar>, _ use: SequenceUse) {
+    self.shape = shape
+    self.use = use
+    let (layers, batch, units) = (shape.layers, use.batch, shape.units)
+    let size = MemoryLayout<Scalar>.stride
+    // Pre-activations of a chunk stay in L2.
+    chunk = max(1, min(use.steps, Self.quotient(262_144, batch, shape.gateStride, size)))
+    // Weight gradients want some 256 rows for a good product, and δ in L2 if it fits; with threads, each chunk costs two
+    // forks, so it is larger.
+    let budget = use.threads == 1 ? 524_288 : 16_777_216
+    let affordable = Self.quotient(budget, batch, shape.gradientStride, layers, size)
+    gradientChunk = max(1, min(use.tapeSteps ?? 0, max(256 / max(1, batch) + 1, affordable)))
+    let geometry = shape.kernels.geometry
+    productScratchStride = (max(geometry.productScratch, geometry.transposedScratch) + 15) / 16 * 16
+    programScratchStride = (geometry.programScratch(registers: shape.cell.registers) + 15) / 16 * 16
+
+    var plan = SlabPlan<Scalar>()
+    hidden = plan.reserve(layers, batch, units)
+    other = plan.reserve(layers, batch, shape.otherStride)
+    gates = plan.reserve(chunk, batch, shape.gateStride)
+    operand = plan.reserve(batch, units)
+    if use.tapeSteps == nil { outputs = plan.reserve(layers, chunk, batch, units) }
+    if use.ragged { packedInput = plan.reserve(use.steps, batch, shape.inputs) }
+    if let tapeSteps = use.tapeSteps {
+      reserveTape(tapeSteps, &plan)
+      reserveBackward(&plan)
+    }
+    productScratch = plan.reserve(use.threads, productScratchStride)
+    programScratch = plan.reserve(use.threads, programScratchStride)
+    count = plan.count
+  }
+
+  private mutating func reserveTape(_ steps: Int, _ plan: inout SlabPlan<Scalar>) {
+    let (layers, batch, units) = (shape.layers, use.batch, shape.units)
+    firstHidden = plan.reserve(layers, batch, units)
+    firstOther = plan.reserve(layers, batch, shape.otherStride)
+    tapeHidden = plan.reserve(layers, steps, batch, units)
+    tapeOther = plan.reserve(layers, steps, batch, shape.otherStride)
+    tapeSaved = plan.reserve(layers, steps, batch, shape.savedStride)
+    let segments = steps == 0 ? 0 : (use.steps + steps - 1) / steps
+    checkpoints = plan.reserve(segments, layers, batch, units + shape.otherStride)
+  }
+
+  private mutating func reserveBackward(_ plan: inout SlabPlan<Scalar>) {
+    let (layers, batch, units) = (shape.layers, use.batch, shape.units)
+    hiddenGradient = plan.reserve(layers, batch, units)
+    otherGradient = plan.reserve(layers, batch, shape.otherStride)
+    gradients = plan.reserve(layers, gradientChunk, batch, shape.gradientStride)
+    if shape.plan.planes.stages > 1 {
+      operands = plan.reserve(layers, gradientChunk, batch, units)
+      operandGradient = plan.reserve(batch, units)
+    }
+    if layers > 1 { inputGradient = plan.reserve(gradientChunk, batch, units) }
+    if use.ragged {
+      packedOutputGradient = plan.reserve(use.steps, batch, units)
+      packedInputGradient = plan.reserve(use.steps, batch, shape.inputs)
+    }
+    let table = shape.kernels.table
+    for layer in 0..<layers {
+      let rows = shape.plan.gates * units
+      w.append(plan.reserve(table.packedCount(outputs: shape.inputs(of: layer), depth: rows)))
+      u.append(
+        shape.plan.recurrent.map { plan.reserve(table.packedCount(outputs: units, depth: $0.count * units)) })
+    }
+    staging = plan.reserve(stagingCount(shape))
+  }
+
+  /// `dividend` over the product of `factors`, zero where that overflows.
+  private static func quotient(_ dividend: Int, _ factors: Int...) -> Int {
+    factors.reduce(dividend) { $0 / max(1, $1) }
+  }
+}
