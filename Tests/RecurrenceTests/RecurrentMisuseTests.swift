@@ -198,7 +198,7 @@ enum ValueMisuse: String, Misuse {
     case .parametersCount: stack.parameters.values.removeLast()
     case .parametersOfAnother:
       stack.parameters = RecurrentStack<LSTM, Float>(LSTM(), inputs: 4, units: 4).parameters
-    case .withParametersCount: stack.withParameters { $0.removeLast() }
+    case .withParametersCount: stack.withParameters { _ = $0.removeLast() }
     case .unknownTensor: print(stack.parameters["V"])
     case .unknownLayer: print(stack.parameters["W", layer: 1])
     case .tensorCount: stack.parameters["b"] = [1, 2, 3]

@@ -5,7 +5,7 @@ import Testing
 /// A stack is a value that any number of threads may use at once. Under ThreadSanitizer this is where races would show.
 @Suite("Shared models")
 struct SharedModelTests {
-  @Test("one model used from eight threads at once", arguments: [CountedCell.lstm, .gruResetBefore, .ownCell])
+  @Test("one model used from eight threads at once", arguments: [CountedCell.lstm, .gruResetBefore, .busyCell])
   func eightThreads(_ cell: CountedCell) async throws {
     var floats = SharingVisitor<Float>()
     try cell.accept(&floats)
@@ -16,7 +16,7 @@ struct SharedModelTests {
   }
 }
 
-private struct SharingVisitor<Scalar: TestScalar>: CountedCellVisitor {
+private struct SharingVisitor<Scalar: TestScalar>: CellVisitor {
   private(set) var jobs: [@Sendable () async throws -> Void] = []
 
   mutating func visit<C: Cell>(_ cell: C) {

@@ -71,7 +71,7 @@ private func flushedOperations() -> [String] {
 @inline(never) @_optimize(none) private func opaque<Scalar: TestScalar>(_ value: Scalar) -> Scalar { value }
 
 /// Compares a problem with subnormal numbers in it with the one that has zeros there.
-private struct SubnormalVisitor<Scalar: TestScalar>: CountedCellVisitor {
+private struct SubnormalVisitor<Scalar: TestScalar>: CellVisitor {
   let tiny: Double
 
   func visit<C: Cell>(_ cell: C) throws {

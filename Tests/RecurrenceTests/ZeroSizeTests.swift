@@ -13,7 +13,7 @@ struct ZeroSizeTests {
   }
 }
 
-private struct ZeroVisitor<Scalar: TestScalar>: CountedCellVisitor {
+private struct ZeroVisitor<Scalar: TestScalar>: CellVisitor {
   func visit<C: Cell>(_ cell: C) throws {
     let stack = RecurrentStack<C, Scalar>(cell, inputs: 3, units: 5, layers: 2, seed: 1)
     for (steps, batch) in [(0, 0), (0, 2), (4, 0)] {

@@ -138,7 +138,7 @@ struct SteadyPasses<Scalar: TestScalar> {
 }
 
 /// All shapes of `SteadyPasses`, for one cell and scalar type.
-struct SteadyVisitor<Scalar: TestScalar, Meter: AllocationMeter>: CountedCellVisitor {
+struct SteadyVisitor<Scalar: TestScalar, Meter: AllocationMeter>: CellVisitor {
   let kernels: [Kernels<Scalar>]
   let threads: Int
   var meter: Meter

@@ -1,4 +1,5 @@
 import Recurrence
+import Testing
 
 /// h = W x + U h + b: with it, a network is a matrix power, and small integers make it exact.
 struct LinearCell: Cell {
@@ -43,4 +44,24 @@ func forEachCell(_ visitor: inout some CellVisitor) throws {
   try visitor.visit(GRUResetBefore())
   try visitor.visit(LinearCell())
   try visitor.visit(BusyCell())
+}
+
+/// The built-in cells, and those of a user, as arguments that an exit test can carry to its process.
+enum CountedCell: String, CaseIterable, Codable, Sendable, CustomTestStringConvertible {
+  case rnn, rnnKeepingGate, lstm, peepholeLSTM, gru, gruResetBefore, linearCell, busyCell
+
+  func accept(_ visitor: inout some CellVisitor) throws {
+    switch self {
+    case .rnn: try visitor.visit(RNN())
+    case .rnnKeepingGate: try visitor.visit(RNN(Activation.elu))
+    case .lstm: try visitor.visit(LSTM())
+    case .peepholeLSTM: try visitor.visit(PeepholeLSTM())
+    case .gru: try visitor.visit(GRU())
+    case .gruResetBefore: try visitor.visit(GRUResetBefore())
+    case .linearCell: try visitor.visit(LinearCell())
+    case .busyCell: try visitor.visit(BusyCell())
+    }
+  }
+
+  var testDescription: String { rawValue }
 }
