@@ -24,8 +24,14 @@
     _ cell: C, _ action: CellAction, _ step: CellStep<V.Scalar>, rows: Range<Int>, units: Range<Int>
   ) {
     switch action {
-    case .forward: unsafe FusedCellKernel<V, C>.forward(cell, step, rows: rows, units: units)
-    case .backward: unsafe FusedCellKernel<V, C>.backward(cell, step, rows: rows, units: units)
+    case .forward:
+      unsafe withUnsafePointer(to: step) {
+        unsafe FusedCellKernel<V, C>.forward(cell, $0, rows: rows, units: units)
+      }
+    case .backward:
+      unsafe withUnsafePointer(to: step) {
+        unsafe FusedCellKernel<V, C>.backward(cell, $0, rows: rows, units: units)
+      }
     case .operand, .operandBackward: fatalError("a cell of one stage has no operand of its own")
     }
   }
@@ -35,8 +41,14 @@
     _ cell: C, _ action: CellAction, _ step: CellStep<V.Scalar>, rows: Range<Int>, units: Range<Int>
   ) {
     switch action {
-    case .operand: unsafe FusedCellKernel<V, C>.operand(cell, step, rows: rows, units: units)
-    case .operandBackward: unsafe FusedCellKernel<V, C>.operandBackward(cell, step, rows: rows, units: units)
+    case .operand:
+      unsafe withUnsafePointer(to: step) {
+        unsafe FusedCellKernel<V, C>.operand(cell, $0, rows: rows, units: units)
+      }
+    case .operandBackward:
+      unsafe withUnsafePointer(to: step) {
+        unsafe FusedCellKernel<V, C>.operandBackward(cell, $0, rows: rows, units: units)
+      }
     case .forward, .backward: unsafe run(cell, action, step, rows: rows, units: units)
     }
   }

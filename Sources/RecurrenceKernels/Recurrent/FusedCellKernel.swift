@@ -6,11 +6,11 @@
 
   /// Where the planes of one row lie, and how much of a vector is there.
   @frozen @unsafe @usableFromInline struct Row {
-    @usableFromInline let step: CellStep<Scalar>
+    @usableFromInline let step: UnsafePointer<CellStep<Scalar>>
     @usableFromInline let row: Int
 
     @inlinable @inline(__always)
-    init(_ step: CellStep<Scalar>, row: Int) {
+    init(_ step: UnsafePointer<CellStep<Scalar>>, row: Int) {
       unsafe self.step = unsafe step
       unsafe self.row = row
     }
@@ -32,7 +32,8 @@
     @inlinable @inline(__always)
     func gates(_ u: Int, _ count: Int) -> Planes<V> {
       Planes(count: C.gatePlanes) {
-        unsafe load(UnsafePointer(step.gates!), row * step.gateStride + step.gateColumns[$0] + u, count)
+        unsafe load(
+          UnsafePointer(step.pointee.gates!), row * step.pointee.gateStride + step.pointee.gateColumns[$0] + u, count)
       }
     }
 
@@ -40,9 +41,10 @@
     func previous(_ u: Int, _ count: Int) -> Planes<V> {
       Planes(count: C.statePlanes) {
         unsafe $0 == 0
-          ? load(step.previousHidden!, row * step.previousHiddenStride + u, count)
+          ? load(step.pointee.previousHidden!, row * step.pointee.previousHiddenStride + u, count)
           : load(
-            step.previousOther!, row * step.previousOtherStride + ($0 - 1) * step.units + u, count)
+            step.pointee.previousOther!, row * step.pointee.previousOtherStride + ($0 - 1) * step.pointee.units + u,
+            count)
       }
     }
 
@@ -50,36 +52,39 @@
     func states(_ u: Int, _ count: Int) -> Planes<V> {
       Planes(count: C.statePlanes) {
         unsafe $0 == 0
-          ? load(UnsafePointer(step.hidden!), row * step.hiddenStride + u, count)
-          : load(UnsafePointer(step.other!), row * step.otherStride + ($0 - 1) * step.units + u, count)
+          ? load(UnsafePointer(step.pointee.hidden!), row * step.pointee.hiddenStride + u, count)
+          : load(
+            UnsafePointer(step.pointee.other!), row * step.pointee.otherStride + ($0 - 1) * step.pointee.units + u,
+            count)
       }
     }
 
     @inlinable @inline(__always)
     func units(_ u: Int, _ count: Int) -> Planes<V> {
-      Planes(count: C.unitPlanes) { unsafe load(step.unitParameters!, $0 * step.units + u, count) }
+      Planes(count: C.unitPlanes) { unsafe load(step.pointee.unitParameters!, $0 * step.pointee.units + u, count) }
     }
 
     @inlinable @inline(__always)
     func saved(_ u: Int, _ count: Int) -> Planes<V> {
       Planes(count: C.savedPlanes) {
-        unsafe load(UnsafePointer(step.saved!), row * step.savedStride + $0 * step.units + u, count)
+        unsafe load(
+          UnsafePointer(step.pointee.saved!), row * step.pointee.savedStride + $0 * step.pointee.units + u, count)
       }
     }
 
-    /// ∂L/∂states: what is carried, and for h what the loss adds at this step.
+    /// ∂L/∂states: what is carried, and for h what the loss adds at this step.pointee.
     @inlinable @inline(__always)
     func gradients(_ u: Int, _ count: Int) -> Planes<V> {
       Planes(count: C.statePlanes) {
         if $0 > 0 {
           return unsafe load(
-            UnsafePointer(step.otherGradient!),
-            row * step.otherGradientStride + ($0 - 1) * step.units + u, count)
+            UnsafePointer(step.pointee.otherGradient!),
+            row * step.pointee.otherGradientStride + ($0 - 1) * step.pointee.units + u, count)
         }
         let carried = unsafe load(
-          UnsafePointer(step.hiddenGradient!), row * step.hiddenGradientStride + u, count)
-        guard let own = unsafe step.outputGradient else { return carried }
-        return unsafe carried + load(own, row * step.outputGradientStride + u, count)
+          UnsafePointer(step.pointee.hiddenGradient!), row * step.pointee.hiddenGradientStride + u, count)
+        guard let own = unsafe step.pointee.outputGradient else { return carried }
+        return unsafe carried + load(own, row * step.pointee.outputGradientStride + u, count)
       }
     }
 
@@ -96,39 +101,43 @@
       let (states, saved) = cell.forward(input)
       states.forEach(count: C.statePlanes) { plane, value in
         if plane == 0 {
-          unsafe store(value, step.hidden!, row * step.hiddenStride + u, count)
+          unsafe store(value, step.pointee.hidden!, row * step.pointee.hiddenStride + u, count)
         } else {
-          unsafe store(value, step.other!, row * step.otherStride + (plane - 1) * step.units + u, count)
+          unsafe store(
+            value, step.pointee.other!, row * step.pointee.otherStride + (plane - 1) * step.pointee.units + u, count)
         }
       }
-      guard let base = unsafe step.saved else { return }
+      guard let base = unsafe step.pointee.saved else { return }
       saved.forEach(count: C.savedPlanes) { plane, value in
-        unsafe store(value, base, row * step.savedStride + plane * step.units + u, count)
+        unsafe store(value, base, row * step.pointee.savedStride + plane * step.pointee.units + u, count)
       }
     }
 
     @inlinable @inline(__always)
     func operand(_ cell: C, _ u: Int, _ count: Int) {
       let input = unsafe CellInput(gates: gates(u, count), states: previous(u, count), units: units(u, count))
-      unsafe store(cell.operand(input), step.operand!, row * step.operandStride + u, count)
+      unsafe store(cell.operand(input), step.pointee.operand!, row * step.pointee.operandStride + u, count)
     }
 
     @inlinable @inline(__always)
     func backward(_ cell: C, _ u: Int, _ count: Int) {
       let result = unsafe cell.backward(backwardInput(u, count, gradients: gradients(u, count)))
       result.gates.forEach(count: C.gatePlanes) { plane, value in
-        unsafe store(value, step.gates!, row * step.gateStride + step.gateColumns[plane] + u, count)
+        unsafe store(
+          value, step.pointee.gates!, row * step.pointee.gateStride + step.pointee.gateColumns[plane] + u, count)
       }
       result.units.forEach(count: C.unitPlanes) { plane, value in
         unsafe store(
-          value, step.gates!, row * step.gateStride + step.unitColumn + plane * step.units + u, count)
+          value, step.pointee.gates!,
+          row * step.pointee.gateStride + step.pointee.unitColumn + plane * step.pointee.units + u, count)
       }
       result.previous.forEach(count: C.statePlanes) { plane, value in
         if plane == 0 {
-          unsafe store(value, step.hiddenGradient!, row * step.hiddenGradientStride + u, count)
+          unsafe store(value, step.pointee.hiddenGradient!, row * step.pointee.hiddenGradientStride + u, count)
         } else {
           unsafe store(
-            value, step.otherGradient!, row * step.otherGradientStride + (plane - 1) * step.units + u, count)
+            value, step.pointee.otherGradient!,
+            row * step.pointee.otherGradientStride + (plane - 1) * step.pointee.units + u, count)
         }
       }
     }
@@ -136,21 +145,25 @@
     @inlinable @inline(__always)
     func operandBackward(_ cell: C, _ u: Int, _ count: Int) {
       let input = unsafe backwardInput(u, count, gradients: Planes())
-      unsafe store(cell.savedOperand(input), step.operand!, row * step.operandStride + u, count)
-      let gradient = unsafe load(step.operandGradient!, row * step.operandGradientStride + u, count)
+      unsafe store(cell.savedOperand(input), step.pointee.operand!, row * step.pointee.operandStride + u, count)
+      let gradient = unsafe load(step.pointee.operandGradient!, row * step.pointee.operandGradientStride + u, count)
       let result = cell.operandBackward(input, gradient: gradient)
       result.gates.forEach(count: C.gatePlanes) { plane, value in
-        unsafe add(value, step.gates!, row * step.gateStride + step.gateColumns[plane] + u, count)
+        unsafe add(
+          value, step.pointee.gates!, row * step.pointee.gateStride + step.pointee.gateColumns[plane] + u, count)
       }
       result.units.forEach(count: C.unitPlanes) { plane, value in
-        unsafe add(value, step.gates!, row * step.gateStride + step.unitColumn + plane * step.units + u, count)
+        unsafe add(
+          value, step.pointee.gates!,
+          row * step.pointee.gateStride + step.pointee.unitColumn + plane * step.pointee.units + u, count)
       }
       result.previous.forEach(count: C.statePlanes) { plane, value in
         if plane == 0 {
-          unsafe add(value, step.hiddenGradient!, row * step.hiddenGradientStride + u, count)
+          unsafe add(value, step.pointee.hiddenGradient!, row * step.pointee.hiddenGradientStride + u, count)
         } else {
           unsafe add(
-            value, step.otherGradient!, row * step.otherGradientStride + (plane - 1) * step.units + u, count)
+            value, step.pointee.otherGradient!,
+            row * step.pointee.otherGradientStride + (plane - 1) * step.pointee.units + u, count)
         }
       }
     }
@@ -161,39 +174,82 @@
     }
   }
 
-  @inlinable @inline(never)
-  static func forward(_ cell: C, _ step: CellStep<Scalar>, rows: Range<Int>, units: Range<Int>) {
-    unsafe forEach(step, rows, units) { unsafe $0.forward(cell, $1, $2) }
-  }
+  // The loop over rows and vectors, four times: as a closure of one shared loop, the body was called for every vector.
 
   @inlinable @inline(never)
-  static func operand(_ cell: C, _ step: CellStep<Scalar>, rows: Range<Int>, units: Range<Int>) {
-    unsafe forEach(step, rows, units) { unsafe $0.operand(cell, $1, $2) }
-  }
-
-  @inlinable @inline(never)
-  static func backward(_ cell: C, _ step: CellStep<Scalar>, rows: Range<Int>, units: Range<Int>) {
-    unsafe forEach(step, rows, units) { unsafe $0.backward(cell, $1, $2) }
-  }
-
-  @inlinable @inline(never)
-  static func operandBackward(_ cell: C, _ step: CellStep<Scalar>, rows: Range<Int>, units: Range<Int>) {
-    unsafe forEach(step, rows, units) { unsafe $0.operandBackward(cell, $1, $2) }
-  }
-
-  /// Calls `body(row, first unit, number of units)` for every vector, the last one of a row perhaps partial.
-  @inlinable @inline(__always)
-  static func forEach(
-    _ step: CellStep<Scalar>, _ rows: Range<Int>, _ units: Range<Int>, _ body: (Row, Int, Int) -> Void
+  static func forward(
+    _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
   ) {
     for r in rows {
       let row = unsafe Row(step, row: r)
       var u = units.lowerBound
       while u + V.lanes <= units.upperBound {
-        unsafe body(row, u, V.lanes)
+        unsafe row.forward(cell, u, V.lanes)
         u += V.lanes
       }
-      if u < units.upperBound { unsafe body(row, u, units.upperBound - u) }
+      if u < units.upperBound { unsafe forwardRest(cell, row, u, units.upperBound - u) }
     }
+  }
+
+  @inlinable @inline(never)
+  static func operand(
+    _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
+  ) {
+    for r in rows {
+      let row = unsafe Row(step, row: r)
+      var u = units.lowerBound
+      while u + V.lanes <= units.upperBound {
+        unsafe row.operand(cell, u, V.lanes)
+        u += V.lanes
+      }
+      if u < units.upperBound { unsafe operandRest(cell, row, u, units.upperBound - u) }
+    }
+  }
+
+  @inlinable @inline(never)
+  static func backward(
+    _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
+  ) {
+    for r in rows {
+      let row = unsafe Row(step, row: r)
+      var u = units.lowerBound
+      while u + V.lanes <= units.upperBound {
+        unsafe row.backward(cell, u, V.lanes)
+        u += V.lanes
+      }
+      if u < units.upperBound { unsafe backwardRest(cell, row, u, units.upperBound - u) }
+    }
+  }
+
+  @inlinable @inline(never)
+  static func operandBackward(
+    _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
+  ) {
+    for r in rows {
+      let row = unsafe Row(step, row: r)
+      var u = units.lowerBound
+      while u + V.lanes <= units.upperBound {
+        unsafe row.operandBackward(cell, u, V.lanes)
+        u += V.lanes
+      }
+      if u < units.upperBound { unsafe operandBackwardRest(cell, row, u, units.upperBound - u) }
+    }
+  }
+
+  // The last units of a row, fewer than a vector. Never inlined: partial loads go through memory, and a function that has
+  // them keeps its vectors there, too.
+
+  @inlinable @inline(never)
+  static func forwardRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) { unsafe row.forward(cell, u, count) }
+
+  @inlinable @inline(never)
+  static func operandRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) { unsafe row.operand(cell, u, count) }
+
+  @inlinable @inline(never)
+  static func backwardRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) { unsafe row.backward(cell, u, count) }
+
+  @inlinable @inline(never)
+  static func operandBackwardRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) {
+    unsafe row.operandBackward(cell, u, count)
   }
 }
