@@ -16,23 +16,28 @@
   /// Columns of one packed panel.
   @inlinable @inline(__always) public static var panelWidth: Int { panelVectors &* V.lanes }
 
-  /// Depth of one block: a panel takes 32 KiB. Half of that would stay in L1; streaming it from L2 costs less than
-  /// starting and ending twice as many tiles (1.5 % of a product of 1024³ on 16 registers).
+  /// Depth of one block: a panel takes 32 KiB, or what 512 steps take where vectors are longer. Shorter blocks would let
+  /// it stay in L1, but start and end more tiles, and C passes through the caches once for every block: 256 steps lose
+  /// 1.5 % of a product of 1024³ on 16 registers, 2 % on vectors of 64 bytes.
   @inlinable @inline(__always)
-  public static var depthBlock: Int { 32768 / (panelWidth &* MemoryLayout<V.Scalar>.stride) }
+  public static var depthBlock: Int { max(512, 32768 / (panelWidth &* MemoryLayout<V.Scalar>.stride)) }
+  /// Bytes of A that are copied at a time. Vectors of 64 bytes come with an L2 of 1 MiB or more, and a larger block reads
+  /// the weights less often from what lies beyond it.
+  @inlinable @inline(__always)
+  static var blockBytes: Int { V.lanes &* MemoryLayout<V.Scalar>.stride == 64 ? 393_216 : 196_608 }
   /// Elements from one row of a copied block of A to the next. Fixed, so that the rows of a tile are constant
   /// displacements from one register; not a power of two, so that they fall into different cache sets.
   @inlinable @inline(__always) public static var copiedRowStride: Int {
     depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride
   }
-  /// Rows of A copied at a time, whole tiles: at most 192 KiB, which stays in L2 while all panels pass over it.
+  /// Rows of A copied at a time, whole tiles: at most `blockBytes`, which stay in L2 while all panels pass over them.
   @inlinable @inline(__always)
-  public static var rowBlock: Int { 196_608 / (copiedRowStride &* MemoryLayout<V.Scalar>.stride) / rows &* rows }
-  /// Columns of A packed at a time in AᵀB, whole tiles: at most 144 KiB. Rows of A are read in pieces of this length, and
-  /// short pieces of far-apart rows cost a page walk each.
+  public static var rowBlock: Int { blockBytes / (copiedRowStride &* MemoryLayout<V.Scalar>.stride) / rows &* rows }
+  /// Columns of A packed at a time in AᵀB, whole tiles: at most three quarters of `blockBytes`. Rows of A are read in
+  /// pieces of this length, and short pieces of far-apart rows cost a page walk each.
   @inlinable @inline(__always)
   public static var transposedRowBlock: Int {
-    147_456 / (depthBlock &* MemoryLayout<V.Scalar>.stride) / rows &* rows
+    blockBytes / 4 &* 3 / (depthBlock &* MemoryLayout<V.Scalar>.stride) / rows &* rows
   }
   /// Columns of B packed at a time in AᵀB.
   @inlinable @inline(__always) public static var columnBlock: Int { 512 }
@@ -41,14 +46,21 @@
   @inlinable @inline(__always) public static var edgeScratch: Int { rows &* panelWidth }
   /// Scalars of scratch memory that `ProductKernel` needs.
   @inlinable @inline(__always) public static var productScratch: Int { rowBlock &* copiedRowStride &+ edgeScratch }
-  /// Scalars from one packed tile of A's columns to the next: a block, and a cache line that takes the tail of the last
-  /// vector and spreads the tiles over the cache's sets.
+  /// Scalars from one packed row of A to the next in AᵀB: whole cache lines, and an odd number of them, so that the lines
+  /// that a tile reads fall into all sets of the cache.
   @inlinable @inline(__always)
-  public static var packedTileStride: Int { rows &* depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
+  public static var packedColumnStride: Int {
+    let line = 64 / MemoryLayout<V.Scalar>.stride
+    return ((transposedRowBlock &+ line &- 1) / line | 1) &* line
+  }
+  /// Scalars from one packed panel of B to the next in AᵀB: a block, and a cache line that spreads the panels, which a row
+  /// of B is dealt to, over the cache's sets.
+  @inlinable @inline(__always)
+  public static var packedPanelStride: Int { panelWidth &* depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
   /// Scalars of scratch memory that `TransposedProductKernel` needs: an edge tile and blocks of A and of B.
   @inlinable @inline(__always)
   public static var transposedScratch: Int {
-    edgeScratch &+ columnBlock &* depthBlock &+ transposedRowBlock / rows &* packedTileStride
+    edgeScratch &+ columnBlock / panelWidth &* packedPanelStride &+ packedColumnStride &* depthBlock
   }
 }
 
