@@ -248,6 +248,11 @@ enum CellMisuse: String, Misuse {
     case .noStates: ["NoStates.states: expected 1 to 8, got 0"]
     case .equalUnitParameters: ["EqualUnits.unitParameters: names must differ"]
     case .thirdStage: ["ThirdStage.gates: gate b is of stage 2, expected 0 or 1"]
+    case .unitParameterNamedAsTensor: ["NamedAsTensor.unitParameters: b is the name of a tensor that every cell has"]
+    case .missingGate: ["MissingGate: its equations use gate plane 1, it has 1"]
+    case .missingState: ["MissingState: its equations use state 1, it has 1"]
+    case .operandOfStageOne:
+      ["OperandOfStageOne.operand: gate b is of stage 1, only those of stage 0 may be used"]
     case .tooManySavedPlanes: ["NineSaved.savedPlanes: expected 0 to 8, got 9"]
     }
   }
@@ -263,6 +268,10 @@ enum CellMisuse: String, Misuse {
     case .equalUnitParameters: make(EqualUnits())
     case .thirdStage: make(ThirdStage())
     case .tooManySavedPlanes: make(NineSaved())
+    case .unitParameterNamedAsTensor: make(NamedAsTensor())
+    case .missingGate: make(MissingGate())
+    case .missingState: make(MissingState())
+    case .operandOfStageOne: make(OperandOfStageOne())
     }
   }
 
@@ -293,6 +302,22 @@ private struct EqualUnits: Hollow {
   static var unitParameters: [String] { ["p", "p"] }
 }
 private struct ThirdStage: Hollow { static var gates: [Gate] { ["a", Gate("b", stage: 2)] } }
+private struct NamedAsTensor: Hollow {
+  static var gates: [Gate] { ["a"] }
+  static var unitParameters: [String] { ["p", "b"] }
+}
+private struct MissingGate: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.gates[1]) }
+}
+private struct MissingState: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] * input.states[1]) }
+}
+private struct OperandOfStageOne: Hollow {
+  static var gates: [Gate] { ["a", Gate("b", stage: 1)] }
+  func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { input.gates[1] * input.states[0] }
+}
 private struct NineSaved: DifferentiatedCell {
   static var gates: [Gate] { ["a"] }
   static var savedPlanes: Int { 9 }
