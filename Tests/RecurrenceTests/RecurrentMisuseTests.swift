@@ -150,10 +150,11 @@ enum PassMisuse: String, Misuse {
 
 /// Sizes of stacks and of memory, and values with the wrong number of elements or an unknown name.
 enum ValueMisuse: String, Misuse {
-  case noInputs, noUnits, negativeLayers, overflowingUnits
+  case noInputs, noUnits, negativeLayers, overflowingUnits, overflowingGates, overflowingBatch
   case negativeSteps, negativeBatch, noThreads, tooManyThreads, keepingNothing, overflowingTape, streamBatch
-  case parametersCount, parametersOfAnother, withParametersCount
+  case parametersCount, parametersOfAnother, withParametersCount, throwingChange, stateBatch
   case unknownTensor, unknownLayer, tensorCount, elementOutside, statesCount, unknownState, stateCount, streamStates
+  case streamStatesOfAnother
 
   var words: [String] {
     switch self {
@@ -161,13 +162,16 @@ enum ValueMisuse: String, Misuse {
     case .noUnits: ["units: expected at least 1, got 0"]
     case .negativeLayers: ["layers: expected at least 1, got -2"]
     case .overflowingUnits: ["\(Int.max / 8) units", "overflow"]
+    case .overflowingGates: ["\(Int.max / 2) units", "overflow"]
+    case .overflowingBatch: ["overflow the address space", "\(Int.max / 4)"]
     case .negativeSteps: ["steps: expected at least 0, got -1"]
-    case .negativeBatch, .streamBatch: ["batch: expected at least 0, got -1"]
+    case .negativeBatch, .streamBatch, .stateBatch: ["batch: expected at least 0, got -1"]
     case .noThreads: ["threads: expected 1 to 1024, got 0"]
     case .tooManyThreads: ["threads: expected 1 to 1024, got 1025"]
     case .keepingNothing: ["keeping: expected at least 1 step, got 0"]
     case .overflowingTape: ["overflow the address space", "\(Int.max / 4)"]
     case .parametersCount, .withParametersCount: ["values: expected 128 elements, as the layout says, got 127"]
+    case .throwingChange: ["parameters: expected 128 elements, got 1"]
     case .parametersOfAnother: ["parameters: expected the layout of this stack, got that of another"]
     case .unknownTensor: ["parameter: layer 0 has W, U, b, not V"]
     case .unknownLayer: ["parameter: layer 1 has nothing, not W"]
@@ -176,7 +180,10 @@ enum ValueMisuse: String, Misuse {
     case .statesCount: ["values: expected 16 elements, got 17"]
     case .unknownState: ["state: expected one of h, c, got m"]
     case .stateCount: ["c: expected 8 elements, got 1"]
-    case .streamStates: ["states: expected 16 elements", "got 8 of"]
+    case .streamStates: ["states: expected h, c of L = 1, B = 2, H = 4, got h, c of L = 1, B = 1, H = 4"]
+    // The same number of elements.
+    case .streamStatesOfAnother:
+      ["states: expected h, c of L = 1, B = 2, H = 4, got h, c of L = 2, B = 2, H = 2"]
     }
   }
 
@@ -188,6 +195,9 @@ enum ValueMisuse: String, Misuse {
     case .noUnits: _ = RecurrentStack<LSTM, Float>(LSTM(), inputs: 3, units: 0)
     case .negativeLayers: _ = RecurrentStack<LSTM, Float>(LSTM(), inputs: 3, units: 4, layers: -2)
     case .overflowingUnits: _ = RecurrentStack<LSTM, Float>(LSTM(), inputs: 3, units: Int.max / 8)
+    case .overflowingGates: _ = RecurrentStack<LSTM, Float>(LSTM(), inputs: 3, units: Int.max / 2)
+    case .overflowingBatch: _ = stack.makeWorkspace(steps: 1, batch: Int.max / 4)
+    case .stateBatch: _ = stack.makeStates(batch: -1)
     case .negativeSteps: _ = stack.makeWorkspace(steps: -1, batch: 2)
     case .negativeBatch: _ = stack.makeTape(steps: 3, batch: -1)
     case .noThreads: _ = stack.makeWorkspace(steps: 3, batch: 2, threads: 0)
@@ -199,6 +209,7 @@ enum ValueMisuse: String, Misuse {
     case .parametersOfAnother:
       stack.parameters = RecurrentStack<LSTM, Float>(LSTM(), inputs: 4, units: 4).parameters
     case .withParametersCount: stack.withParameters { _ = $0.removeLast() }
+    case .throwingChange: try? stack.withParameters { try Self.shorten(&$0) }
     case .unknownTensor: print(stack.parameters["V"])
     case .unknownLayer: print(stack.parameters["W", layer: 1])
     case .tensorCount: stack.parameters["b"] = [1, 2, 3]
@@ -209,14 +220,23 @@ enum ValueMisuse: String, Misuse {
     case .streamStates:
       var stream = stack.makeStream(batch: 2)
       stream.states = stack.makeStates(batch: 1)
+    case .streamStatesOfAnother:
+      var stream = stack.makeStream(batch: 2)
+      stream.states = RecurrentStack<LSTM, Float>(LSTM(), inputs: 3, units: 2, layers: 2).makeStates(batch: 2)
     }
+  }
+
+  /// Ends with an error: within `withParameters`, observers of the array are not called then.
+  private static func shorten(_ values: inout [Float]) throws {
+    values = [1]
+    throw CancellationError()
   }
 }
 
 /// Cells that no layer can be made of.
 enum CellMisuse: String, Misuse {
   case noGates, tooManyGates, tooManyPlanes, equalGates, equalStates, noStates, equalUnitParameters, thirdStage
-  case tooManySavedPlanes
+  case tooManySavedPlanes, unitParameterNamedAsTensor, missingGate, missingState, operandOfStageOne
 
   var words: [String] {
     switch self {
@@ -228,6 +248,11 @@ enum CellMisuse: String, Misuse {
     case .noStates: ["NoStates.states: expected 1 to 8, got 0"]
     case .equalUnitParameters: ["EqualUnits.unitParameters: names must differ"]
     case .thirdStage: ["ThirdStage.gates: gate b is of stage 2, expected 0 or 1"]
+    case .unitParameterNamedAsTensor: ["NamedAsTensor.unitParameters: b is the name of a tensor that every cell has"]
+    case .missingGate: ["MissingGate: its equations use gate plane 1, it has 1"]
+    case .missingState: ["MissingState: its equations use state 1, it has 1"]
+    case .operandOfStageOne:
+      ["OperandOfStageOne.operand: gate b is of stage 1, only those of stage 0 may be used"]
     case .tooManySavedPlanes: ["NineSaved.savedPlanes: expected 0 to 8, got 9"]
     }
   }
@@ -243,6 +268,10 @@ enum CellMisuse: String, Misuse {
     case .equalUnitParameters: make(EqualUnits())
     case .thirdStage: make(ThirdStage())
     case .tooManySavedPlanes: make(NineSaved())
+    case .unitParameterNamedAsTensor: make(NamedAsTensor())
+    case .missingGate: make(MissingGate())
+    case .missingState: make(MissingState())
+    case .operandOfStageOne: make(OperandOfStageOne())
     }
   }
 
@@ -273,6 +302,22 @@ private struct EqualUnits: Hollow {
   static var unitParameters: [String] { ["p", "p"] }
 }
 private struct ThirdStage: Hollow { static var gates: [Gate] { ["a", Gate("b", stage: 2)] } }
+private struct NamedAsTensor: Hollow {
+  static var gates: [Gate] { ["a"] }
+  static var unitParameters: [String] { ["p", "b"] }
+}
+private struct MissingGate: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.gates[1]) }
+}
+private struct MissingState: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] * input.states[1]) }
+}
+private struct OperandOfStageOne: Hollow {
+  static var gates: [Gate] { ["a", Gate("b", stage: 1)] }
+  func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { input.gates[1] * input.states[0] }
+}
 private struct NineSaved: DifferentiatedCell {
   static var gates: [Gate] { ["a"] }
   static var savedPlanes: Int { 9 }

@@ -42,6 +42,9 @@ struct CellPlan: Sendable {
     Self.check(gates.map(\.name), name, "gates", 1)
     Self.check(C.states, name, "states", 1)
     Self.check(C.unitParameters, name, "unitParameters", 0)
+    for parameter in C.unitParameters where ["W", "U", "b", "b_h"].contains(parameter) {
+      fatalError("\(name).unitParameters: \(parameter) is the name of a tensor that every cell has")
+    }
     for gate in gates where !(0...1).contains(gate.stage) {
       fatalError("\(name).gates: gate \(gate.name) is of stage \(gate.stage), expected 0 or 1")
     }

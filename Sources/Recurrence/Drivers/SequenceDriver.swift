@@ -133,7 +133,7 @@ extension SequenceMemory {
     }
   }
 
-  /// Copies states [B, S·H planes apart] of the caller, [L, B, H] each, into the order of the schedule.
+  /// Copies one state of the caller, [L, B, H], or zero where there is none, to its plane, in the order of the schedule.
   func load(
     _ source: UnsafePointer<Scalar>?, plane: Int, into hidden: (Int) -> UnsafeMutablePointer<Scalar>,
     _ other: (Int) -> UnsafeMutablePointer<Scalar>

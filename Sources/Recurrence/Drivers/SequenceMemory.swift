@@ -47,7 +47,7 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   private var batch: Int { use.batch }
   private var units: Int { shape.units }
 
-  /// Overwrites everything but the states with NaN; tests see whether any of it reaches a result.
+  /// Overwrites everything with NaN; tests see whether any of it reaches a result.
   func poison() {
     for i in 0..<slab.count { unsafe base[i] = .nan }
   }

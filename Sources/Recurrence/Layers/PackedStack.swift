@@ -93,6 +93,8 @@ func ordered<Scalar: RecurrenceScalar>(
   staging: UnsafeMutablePointer<Scalar>
 ) -> MatrixView<Scalar> {
   let rows = positions.count * units
+  // A stage may have no gates.
+  if positions.isEmpty { return unsafe MatrixView(weights, rows: 0, columns: columns) }
   if plan.isInOrder(positions) {
     let first = unsafe weights + plan.gate[positions.lowerBound] * units * columns
     return unsafe MatrixView(first, rows: rows, columns: columns)

@@ -29,20 +29,21 @@ public struct ParameterLayout: Hashable, Sendable {
     var tensors: [Tensor] = []
     var offset = 0
     for layer in 0..<layers {
-      func append(_ name: String, _ rows: Int, _ columns: Int) {
-        let (size, overflow) = rows.multipliedReportingOverflow(by: columns)
-        let (end, overflow2) = offset.addingReportingOverflow(size)
-        if overflow || overflow2 || end > Int.max / 64 {
+      func append(_ name: String, _ blocks: Int, _ columns: Int) {
+        let (rows, overflow) = blocks.multipliedReportingOverflow(by: units)
+        let (size, overflow2) = rows.multipliedReportingOverflow(by: columns)
+        let (end, overflow3) = offset.addingReportingOverflow(size)
+        if overflow || overflow2 || overflow3 || end > Int.max / 64 {
           fatalError("parameters: \(inputs) inputs and \(units) units in \(layers) layers overflow the address space")
         }
         tensors.append(Tensor(name: name, layer: layer, rows: rows, columns: columns, range: offset..<end))
         offset = end
       }
-      append("W", plan.gates * units, layer == 0 ? inputs : units)
-      append("U", plan.gates * units, units)
-      append("b", plan.gates * units, 1)
-      if !plan.apartGates.isEmpty { append("b_h", plan.apartGates.count * units, 1) }
-      for name in plan.unitNames { append(name, units, 1) }
+      append("W", plan.gates, layer == 0 ? inputs : units)
+      append("U", plan.gates, units)
+      append("b", plan.gates, 1)
+      if !plan.apartGates.isEmpty { append("b_h", plan.apartGates.count, 1) }
+      for name in plan.unitNames { append(name, 1, 1) }
     }
     self.tensors = tensors
     self.units = units

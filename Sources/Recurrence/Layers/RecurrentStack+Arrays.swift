@@ -8,7 +8,7 @@ public enum OutputGradients<Scalar: RecurrenceScalar>: Hashable, Sendable {
   case none
   /// [T, B, H]: at every step.
   case everyStep([Scalar])
-  /// [B, H]: at each sequence's own last step.
+  /// [B, H]: at each sequence's own last step; of a sequence without steps, at its initial h.
   case lastStep([Scalar])
 }
 
@@ -152,11 +152,11 @@ extension RecurrentStack {
     _ states: RecurrentStates<Scalar>, _ name: String, batch: Int
   ) throws(ShapeError) {
     let names = shape.plan.stateNames
-    if states.names != names || states.layers != layers || states.batch != batch || states.units != units {
+    if !states.hasShape(names, layers: layers, batch: batch, units: units) {
       throw ShapeError(
-        name, expected: "\(names.joined(separator: ", ")) of L = \(layers), B = \(batch), H = \(units)",
-        actual:
-          "\(states.names.joined(separator: ", ")) of L = \(states.layers), B = \(states.batch), H = \(states.units)")
+        name,
+        expected: RecurrentStates<Scalar>.describe(names, layers: layers, batch: batch, units: units),
+        actual: states.shapeDescription)
     }
   }
 

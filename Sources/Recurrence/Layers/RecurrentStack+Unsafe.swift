@@ -48,8 +48,10 @@ extension RecurrentStack {
   ///   - outputGradients: in, [T, B, H]: ∂L/∂outputs, or nil for zero. Padded steps are not read.
   ///   - finalStateGradients: in, [S, L, B, H]: ∂L/∂(final states), or nil for zero.
   ///   - parameterGradients: in and out, as `layout` says: ∂L/∂parameters is added.
-  ///   - inputGradients: out, [T, B, I]: ∂L/∂input, zero in padded steps; or nil.
-  ///   - initialStateGradients: out, [S, L, B, H]: ∂L/∂(initial states); or nil.
+  ///   - inputGradients: out, [T, B, I]: ∂L/∂input, zero in padded steps; or nil. Must not overlap the input or
+  ///     `outputGradients`.
+  ///   - initialStateGradients: out, [S, L, B, H]: ∂L/∂(initial states); or nil. May be the memory of
+  ///     `finalStateGradients`.
   ///   - tape: holds a forward pass of this stack, with the same parameters. It is left as it is.
   @unsafe public func backward(
     _ input: UnsafeBufferPointer<Scalar>, outputGradients: UnsafeBufferPointer<Scalar>? = nil,

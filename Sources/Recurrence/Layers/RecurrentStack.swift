@@ -62,13 +62,17 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
         if storage.layout != shape.layout {
           fatalError("parameters: expected the layout of this stack, got that of another")
         }
+        // A change that ends with an error may not pass the observer of `values`.
+        if storage.values.count != shape.layout.count {
+          fatalError("parameters: expected \(shape.layout.count) elements, got \(storage.values.count)")
+        }
         pack()
       }
       yield &storage
     }
   }
 
-  /// Changes all parameters in place; the kernels' copy follows once, at the end.
+  /// Changes all parameters in place; the kernels' copy follows once, at the end, even where `body` throws.
   @discardableResult
   public mutating func withParameters<Result>(_ body: (inout [Scalar]) throws -> Result) rethrows -> Result {
     try body(&parameters.values)
@@ -77,9 +81,12 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
   /// A gradient of this stack's parameters, all zero.
   public func makeGradient() -> Parameters<Scalar> { Parameters(shape.layout) }
 
-  /// States of this stack, all zero.
+  /// States of this stack, all zero. Traps where `batch` is negative or the states overflow the address space.
   public func makeStates(batch: Int) -> RecurrentStates<Scalar> {
-    RecurrentStates(names: shape.plan.stateNames, layers: layers, batch: batch, units: units)
+    if batch < 0 { fatalError("batch: expected at least 0, got \(batch)") }
+    var size = SlabPlan<Scalar>()
+    _ = size.reserve(shape.plan.planes.states, layers, batch, units)
+    return RecurrentStates(names: shape.plan.stateNames, layers: layers, batch: batch, units: units)
   }
 
   private mutating func pack() {
@@ -92,7 +99,7 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
   }
 }
 
-/// A stack of one layer.
+/// The name of a stack at a place where it has one layer, the default.
 public typealias RecurrentLayer<C: Cell, Scalar: RecurrenceScalar> = RecurrentStack<C, Scalar>
 
 /// SplitMix64 (Steele, Lea and Flood 2014): the same numbers on every platform.

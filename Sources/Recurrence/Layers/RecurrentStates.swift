@@ -33,6 +33,17 @@ public struct RecurrentStates<Scalar: RecurrenceScalar>: Hashable, Sendable {
     }
   }
 
+  func hasShape(_ names: [String], layers: Int, batch: Int, units: Int) -> Bool {
+    self.names == names && self.layers == layers && self.batch == batch && self.units == units
+  }
+
+  /// For messages: names and sizes.
+  var shapeDescription: String { Self.describe(names, layers: layers, batch: batch, units: units) }
+
+  static func describe(_ names: [String], layers: Int, batch: Int, units: Int) -> String {
+    "\(names.joined(separator: ", ")) of L = \(layers), B = \(batch), H = \(units)"
+  }
+
   private func range(_ name: String) -> Range<Int> {
     guard let index = names.firstIndex(of: name) else {
       fatalError("state: expected one of \(names.joined(separator: ", ")), got \(name)")

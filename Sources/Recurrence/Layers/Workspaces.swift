@@ -51,11 +51,15 @@
       return states
     }
     set {
-      let expected = memory.shape.stateCount(batch: batch)
-      if newValue.values.count != expected || newValue.names != memory.shape.plan.stateNames {
-        fatalError(
-          "states: expected \(expected) elements of \(memory.shape.plan.stateNames), got \(newValue.values.count) of \(newValue.names)"
-        )
+      let (shape, names) = (memory.shape, memory.shape.plan.stateNames)
+      if !newValue.hasShape(names, layers: shape.layers, batch: batch, units: shape.units) {
+        let expected = RecurrentStates<Scalar>.describe(names, layers: shape.layers, batch: batch, units: shape.units)
+        fatalError("states: expected \(expected), got \(newValue.shapeDescription)")
+      }
+      // A change that ends with an error may not pass the observer of `values`.
+      let count = shape.stateCount(batch: batch)
+      if newValue.values.count != count {
+        fatalError("states: expected \(count) elements, got \(newValue.values.count)")
       }
       unsafe newValue.values.withUnsafeBufferPointer { unsafe memory.loadStates($0.baseAddress) }
     }

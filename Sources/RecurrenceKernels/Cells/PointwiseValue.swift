@@ -23,7 +23,9 @@ where IntegerLiteralType == Int, FloatLiteralType == Double {
   /// f′(self), where `value` is `applying(activation)`.
   func derivative(of activation: Activation, value: Self) -> Self
 
-  /// a < b ? x : y, lane by lane; y where either of a and b is NaN. Derivatives flow through the side chosen.
+  /// a < b ? x : y, lane by lane; y where either of a and b is NaN. Derivatives flow through the side chosen; a derived
+  /// backward multiplies those of the other side by zero, so they must be finite: 1 / a behind a test for a ≠ 0 is not,
+  /// 1 / maximum(a, 1e-3) is.
   static func select(where a: Self, isLessThan b: Self, then x: Self, else y: Self) -> Self
 }
 

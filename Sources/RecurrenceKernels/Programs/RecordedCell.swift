@@ -19,7 +19,7 @@ public final class RecordedCell: Sendable {
     let previous = (0..<planes.states).map { PointwisePlane.previous($0) }
     let units = (0..<planes.units).map { PointwisePlane.unit($0) }
     let input = CellInput(
-      gates: Self.inputs(gates), states: Self.inputs(previous), units: Self.inputs(units))
+      gates: Self.inputs { .gate($0) }, states: Self.inputs { .previous($0) }, units: Self.inputs { .unit($0) })
     let differentiated = gates + previous + units
     if let cell = cell as? any DifferentiatedCell {
       isDerived = false
@@ -42,6 +42,10 @@ public final class RecordedCell: Sendable {
     }
     operand = planes.stages > 1 ? PointwiseProgram([(.operand, cell.operand(input))]) : nil
     registers = [forward, operand, backward, savedOperand, operandBackward].compactMap { $0?.registers }.max() ?? 0
+    for program in [forward, operand, backward, savedOperand, operandBackward] {
+      Self.check(program, C.self, planes, savedPlanes: savedPlanes)
+    }
+    if let operand { Self.checkStage(of: operand, C.self) }
   }
 
   /// The programs of a cell that writes its backward.
@@ -56,9 +60,8 @@ public final class RecordedCell: Sendable {
     }
     let (states, saved) = cell.forward(input)
     let seen = CellBackwardInput(
-      saved: inputs((0..<C.savedPlanes).map { .saved($0) }), previous: input.states,
-      states: inputs((0..<planes.states).map { .state($0) }), units: input.units,
-      gradients: inputs((0..<planes.states).map { .gradient($0) }))
+      saved: inputs { .saved($0) }, previous: input.states, states: inputs { .state($0) }, units: input.units,
+      gradients: inputs { .gradient($0) })
     func program(_ gradients: CellGradients<RecordedValue>) -> PointwiseProgram {
       PointwiseProgram(
         results(gradients.gates, planes.gates) { .gate($0) }
@@ -73,8 +76,35 @@ public final class RecordedCell: Sendable {
     )
   }
 
-  private static func inputs(_ planes: [PointwisePlane]) -> Planes<RecordedValue> {
-    Planes(count: planes.count) { .input(planes[$0]) }
+  /// All planes that could be there: `check` finds the reader of one that is not.
+  private static func inputs(_ plane: (Int) -> PointwisePlane) -> Planes<RecordedValue> {
+    Planes(count: Planes<RecordedValue>.capacity) { .input(plane($0)) }
+  }
+
+  private static func check<C: Cell>(
+    _ program: PointwiseProgram?, _ cell: C.Type, _ planes: CellPlanes, savedPlanes: Int
+  ) {
+    for plane in program?.inputs ?? [] {
+      let (kind, index, count) =
+        switch plane {
+        case .gate(let p): ("gate plane", p, planes.gates)
+        case .previous(let p), .state(let p): ("state", p, planes.states)
+        case .gradient(let p): ("gradient", p, planes.states)
+        case .unit(let p): ("unit parameter", p, planes.units)
+        case .saved(let p): ("saved plane", p, savedPlanes)
+        case .operand: ("operand", 0, 1)
+        }
+      if index >= count { fatalError("\(C.self): its equations use \(kind) \(index), it has \(count)") }
+    }
+  }
+
+  /// What the recurrent weights of stage 1 multiply cannot depend on what they give.
+  private static func checkStage<C: Cell>(of operand: PointwiseProgram, _ cell: C.Type) {
+    let gates = C.gates
+    let planes = gates + gates.filter(\.isApart)
+    for case .gate(let p) in operand.inputs where planes[p].stage != 0 {
+      fatalError("\(C.self).operand: gate \(planes[p].name) is of stage 1, only those of stage 0 may be used")
+    }
   }
 
   private static func results(

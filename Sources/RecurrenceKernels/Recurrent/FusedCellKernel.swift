@@ -72,7 +72,7 @@
       }
     }
 
-    /// ∂L/∂states: what is carried, and for h what the loss adds at this step.pointee.
+    /// ∂L/∂states: what is carried, and for h what the loss adds at this step.
     @inlinable @inline(__always)
     func gradients(_ u: Int, _ count: Int) -> Planes<V> {
       Planes(count: C.statePlanes) {

@@ -29,7 +29,22 @@ struct BusyCell: Cell {
   }
 }
 
-/// Runs `body` for every cell of the suite: the built-in ones and two that a user might write.
+/// All gates in the second stage, their operand made of the state alone; a state that is never changed, one that is
+/// another's copy; a gate that nothing uses.
+struct LateCell: Cell {
+  static let gates: [Gate] = [Gate("a", stage: 1), Gate("idle", stage: 1), .apart("b", stage: 1)]
+  static let states = ["h", "k", "twin"]
+  static let unitParameters = ["s"]
+
+  func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { 0.5 * tanh(input.states[0]) }
+
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> {
+    let h = tanh(input.gates[0] + input.gates[2] * input.gates[3]) * input.states[1] + input.units[0]
+    return Planes(h, input.states[1], h)
+  }
+}
+
+/// Runs `body` for every cell of the suite: the built-in ones and some that a user might write.
 protocol CellVisitor {
   mutating func visit<C: Cell>(_ cell: C) throws
 }
@@ -44,6 +59,7 @@ func forEachCell(_ visitor: inout some CellVisitor) throws {
   try visitor.visit(GRUResetBefore())
   try visitor.visit(LinearCell())
   try visitor.visit(BusyCell())
+  try visitor.visit(LateCell())
 }
 
 /// The built-in cells, and those of a user, as arguments that an exit test can carry to its process.
