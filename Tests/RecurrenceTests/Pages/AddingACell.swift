@@ -20,18 +20,17 @@ struct CoupledLSTM: Cell {
 // page: end
 
 // page: forward
-/// Outputs [T, B, H] of sequences [T, B, 2], all at once.
-func forwardExample(_ x: [Float], steps: Int, batch: Int) throws -> [Float] {
+/// Outputs [T, B, H] of sequences [T, B, 2], all at once, and the cell states [B, H] after the last step.
+func forwardExample(_ x: [Float], steps: Int, batch: Int) throws -> (h: [Float], c: [Float]) {
   let layer = RecurrentLayer<CoupledLSTM, Float>(CoupledLSTM(), inputs: 2, units: 16, seed: 1)
   let (outputs, states) = try layer.forward(x, steps: steps, batch: batch)
-  print(states["c"].count)  // B·H: the cell states after the last step
-  return outputs
+  return (outputs, states["c"])
 }
 // page: end
 
 // page: stream
-/// The outputs [B, H] of the last step of the same sequences, which arrive one step at a time.
-func streamExample(_ x: [Float], steps: Int, batch: Int) throws -> [Float] {
+/// The states [B, H] after the last step of the same sequences, which arrive one step at a time.
+func streamExample(_ x: [Float], steps: Int, batch: Int) throws -> (h: [Float], c: [Float]) {
   let layer = RecurrentLayer<CoupledLSTM, Float>(CoupledLSTM(), inputs: 2, units: 16, seed: 1)
   var stream = layer.makeStream(batch: batch)
   var h = [Float](repeating: 0, count: batch * layer.units)
@@ -39,7 +38,7 @@ func streamExample(_ x: [Float], steps: Int, batch: Int) throws -> [Float] {
     let x_t = Array(x[(t * batch * 2)..<((t + 1) * batch * 2)])
     try layer.step(x_t, into: &h, stream: &stream)
   }
-  return h
+  return (h, stream.states["c"])
 }
 // page: end
 
@@ -80,12 +79,12 @@ func train<C: Cell>(
 func recall<C: Cell>(
   _ cell: C, updates: Int, using random: inout some RandomNumberGenerator
 ) throws -> (first: Float, last: Float) {
-  let (steps, batch) = (12, 32)
+  let (steps, batch) = (8, 32)
   var x = (0..<(steps * batch * 2)).map { _ in Float.random(in: -0.5...0.5, using: &random) }
   let y: [Float] = (0..<batch).map { $0 % 2 == 0 ? 0.5 : -0.5 }
   for b in y.indices { x[b * 2] = 2 * y[b] }
   var layer = RecurrentLayer<C, Float>(cell, inputs: 2, units: 16, seed: 1)
-  let losses = try train(&layer, x, y, steps: steps, updates: updates, rate: 1)
+  let losses = try train(&layer, x, y, steps: steps, updates: updates, rate: 2)
   return (losses.first!, losses.last!)
 }
 // page: end
