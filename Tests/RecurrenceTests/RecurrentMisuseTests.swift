@@ -217,6 +217,7 @@ enum ValueMisuse: String, Misuse {
 enum CellMisuse: String, Misuse {
   case noGates, tooManyGates, tooManyPlanes, equalGates, equalStates, noStates, equalUnitParameters, thirdStage
   case tooManySavedPlanes
+  case undeclaredGate, undeclaredState, undeclaredUnit, undeclaredResult, undeclaredSaved, laterStage
 
   var words: [String] {
     switch self {
@@ -229,6 +230,12 @@ enum CellMisuse: String, Misuse {
     case .equalUnitParameters: ["EqualUnits.unitParameters: names must differ"]
     case .thirdStage: ["ThirdStage.gates: gate b is of stage 2, expected 0 or 1"]
     case .tooManySavedPlanes: ["NineSaved.savedPlanes: expected 0 to 8, got 9"]
+    case .undeclaredGate: ["SecondGate.step: gates: expected planes 0..<1, got plane 1"]
+    case .undeclaredState: ["SecondState.step: states before the step: expected planes 0..<1, got plane 1"]
+    case .undeclaredUnit: ["FirstUnit.step: units: expected planes 0..<0, got plane 0"]
+    case .undeclaredResult: ["SecondResult.step: states: expected planes 0..<1, got plane 1"]
+    case .undeclaredSaved: ["FirstSaved.backward: saved: expected planes 0..<0, got plane 0"]
+    case .laterStage: ["LaterStage.operand: expected gates of stage 0, got gates[1]"]
     }
   }
 
@@ -243,6 +250,12 @@ enum CellMisuse: String, Misuse {
     case .equalUnitParameters: make(EqualUnits())
     case .thirdStage: make(ThirdStage())
     case .tooManySavedPlanes: make(NineSaved())
+    case .undeclaredGate: make(SecondGate())
+    case .undeclaredState: make(SecondState())
+    case .undeclaredUnit: make(FirstUnit())
+    case .undeclaredResult: make(SecondResult())
+    case .undeclaredSaved: make(FirstSaved())
+    case .laterStage: make(LaterStage())
     }
   }
 
@@ -282,6 +295,38 @@ private struct NineSaved: DifferentiatedCell {
   func backward<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> CellGradients<V> {
     CellGradients(gates: Planes(input.gradients[0]))
   }
+}
+
+private struct SecondGate: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.gates[1]) }
+}
+private struct SecondState: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.states[1]) }
+}
+private struct FirstUnit: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.units[0]) }
+}
+private struct SecondResult: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0], input.gates[0]) }
+}
+private struct FirstSaved: DifferentiatedCell {
+  static var gates: [Gate] { ["a"] }
+  static var savedPlanes: Int { 0 }
+  func forward<V: PointwiseValue>(_ input: CellInput<V>) -> (states: Planes<V>, saved: Planes<V>) {
+    (Planes(input.gates[0]), Planes())
+  }
+  func backward<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> CellGradients<V> {
+    CellGradients(gates: Planes(input.gradients[0] * input.saved[0]))
+  }
+}
+private struct LaterStage: Cell {
+  static var gates: [Gate] { ["a", Gate("b", stage: 1)] }
+  func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { input.gates[1] * input.states[0] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.gates[1]) }
 }
 
 /// A few zeros, never freed: the process is about to end.

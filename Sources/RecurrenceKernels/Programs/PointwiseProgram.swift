@@ -60,6 +60,11 @@
   /// Number of registers that a run takes.
   public var registers: Int { unsafe instructions.count }
 
+  /// The planes that a run reads.
+  var inputs: [PointwisePlane] {
+    unsafe instructions.compactMap { if case .input(let plane) = $0.operation { plane } else { nil } }
+  }
+
   /// Valid while the program lives.
   @unsafe public var view: PointwiseProgramView {
     unsafe PointwiseProgramView(

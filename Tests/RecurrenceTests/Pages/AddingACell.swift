@@ -79,12 +79,12 @@ func train<C: Cell>(
 func recall<C: Cell>(
   _ cell: C, updates: Int, using random: inout some RandomNumberGenerator
 ) throws -> (first: Float, last: Float) {
-  let (steps, batch) = (8, 32)
+  let (steps, batch) = (6, 32)
   var x = (0..<(steps * batch * 2)).map { _ in Float.random(in: -0.5...0.5, using: &random) }
   let y: [Float] = (0..<batch).map { $0 % 2 == 0 ? 0.5 : -0.5 }
   for b in y.indices { x[b * 2] = 2 * y[b] }
   var layer = RecurrentLayer<C, Float>(cell, inputs: 2, units: 16, seed: 1)
-  let losses = try train(&layer, x, y, steps: steps, updates: updates, rate: 2)
+  let losses = try train(&layer, x, y, steps: steps, updates: updates, rate: 1)
   return (losses.first!, losses.last!)
 }
 // page: end
@@ -118,6 +118,33 @@ func gradientError<C: Cell>(of cell: C, using random: inout some RandomNumberGen
     inputGradients: &inputGradients, tape: &tape)
   let terms = zip(gradient.values, v).map { $0 * $1 }
   return abs(terms.reduce(0, +) - measured) / terms.reduce(0) { $0 + abs($1) }
+}
+// page: end
+
+// page: stages
+/// The minimal gated unit: n sees f ⊙ h, known only after the gate f.
+struct MinimalGatedUnit: Cell {
+  static let gates: [Gate] = ["f", Gate("n", stage: 1)]
+
+  func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { sigmoid(input.gates[0]) * input.states[0] }
+
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> {
+    let f = sigmoid(input.gates[0])
+    return Planes((1 - f) * input.states[0] + f * tanh(input.gates[1]))
+  }
+}
+// page: end
+
+// page: units
+/// A rectified unit that leaks at its own rate λ, and is limited to 6: h ← h + σ(λ) (min(max(a, 0), 6) − h).
+struct LeakyUnit: Cell {
+  static let gates: [Gate] = ["a"]
+  static let unitParameters = ["lambda"]
+
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> {
+    let (a, h) = (input.gates[0], input.states[0])
+    return Planes(h + sigmoid(input.units[0]) * (minimum(relu(a), 6) - h))
+  }
 }
 // page: end
 
@@ -170,32 +197,5 @@ func disagreement(_ x: [Double], steps: Int, batch: Int) throws -> Double {
   let derived = try gradient(of: CoupledLSTM(), x, steps: steps, batch: batch)
   let byHand = try gradient(of: CoupledLSTMByHand(), x, steps: steps, batch: batch)
   return zip(derived, byHand).map { abs($0 - $1) }.max()! / derived.map(abs).max()!
-}
-// page: end
-
-// page: stages
-/// The minimal gated unit: n sees f ⊙ h, known only after the gate f.
-struct MinimalGatedUnit: Cell {
-  static let gates: [Gate] = ["f", Gate("n", stage: 1)]
-
-  func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { sigmoid(input.gates[0]) * input.states[0] }
-
-  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> {
-    let f = sigmoid(input.gates[0])
-    return Planes((1 - f) * input.states[0] + f * tanh(input.gates[1]))
-  }
-}
-// page: end
-
-// page: units
-/// A rectified unit that leaks at its own rate λ, and is limited to 6: h ← h + σ(λ) (min(max(a, 0), 6) − h).
-struct LeakyUnit: Cell {
-  static let gates: [Gate] = ["a"]
-  static let unitParameters = ["lambda"]
-
-  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> {
-    let (a, h) = (input.gates[0], input.states[0])
-    return Planes(h + sigmoid(input.units[0]) * (minimum(relu(a), 6) - h))
-  }
 }
 // page: end
