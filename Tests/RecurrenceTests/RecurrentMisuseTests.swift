@@ -236,7 +236,8 @@ enum ValueMisuse: String, Misuse {
 /// Cells that no layer can be made of.
 enum CellMisuse: String, Misuse {
   case noGates, tooManyGates, tooManyPlanes, equalGates, equalStates, noStates, equalUnitParameters, thirdStage
-  case tooManySavedPlanes, unitParameterNamedAsTensor, missingGate, missingState, operandOfStageOne
+  case tooManySavedPlanes, unitParameterNamedAsTensor
+  case undeclaredGate, undeclaredState, undeclaredUnit, undeclaredResult, undeclaredSaved, laterStage
 
   var words: [String] {
     switch self {
@@ -249,11 +250,13 @@ enum CellMisuse: String, Misuse {
     case .equalUnitParameters: ["EqualUnits.unitParameters: names must differ"]
     case .thirdStage: ["ThirdStage.gates: gate b is of stage 2, expected 0 or 1"]
     case .unitParameterNamedAsTensor: ["NamedAsTensor.unitParameters: b is the name of a tensor that every cell has"]
-    case .missingGate: ["MissingGate: its equations use gate plane 1, it has 1"]
-    case .missingState: ["MissingState: its equations use state 1, it has 1"]
-    case .operandOfStageOne:
-      ["OperandOfStageOne.operand: gate b is of stage 1, only those of stage 0 may be used"]
     case .tooManySavedPlanes: ["NineSaved.savedPlanes: expected 0 to 8, got 9"]
+    case .undeclaredGate: ["SecondGate.step: gates: expected planes 0..<1, got plane 1"]
+    case .undeclaredState: ["SecondState.step: states before the step: expected planes 0..<1, got plane 1"]
+    case .undeclaredUnit: ["FirstUnit.step: units: expected planes 0..<0, got plane 0"]
+    case .undeclaredResult: ["SecondResult.step: states: expected planes 0..<1, got plane 1"]
+    case .undeclaredSaved: ["FirstSaved.backward: saved: expected planes 0..<0, got plane 0"]
+    case .laterStage: ["LaterStage.operand: expected gates of stage 0, got gates[1]"]
     }
   }
 
@@ -269,9 +272,12 @@ enum CellMisuse: String, Misuse {
     case .thirdStage: make(ThirdStage())
     case .tooManySavedPlanes: make(NineSaved())
     case .unitParameterNamedAsTensor: make(NamedAsTensor())
-    case .missingGate: make(MissingGate())
-    case .missingState: make(MissingState())
-    case .operandOfStageOne: make(OperandOfStageOne())
+    case .undeclaredGate: make(SecondGate())
+    case .undeclaredState: make(SecondState())
+    case .undeclaredUnit: make(FirstUnit())
+    case .undeclaredResult: make(SecondResult())
+    case .undeclaredSaved: make(FirstSaved())
+    case .laterStage: make(LaterStage())
     }
   }
 
@@ -306,18 +312,7 @@ private struct NamedAsTensor: Hollow {
   static var gates: [Gate] { ["a"] }
   static var unitParameters: [String] { ["p", "b"] }
 }
-private struct MissingGate: Cell {
-  static var gates: [Gate] { ["a"] }
-  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.gates[1]) }
-}
-private struct MissingState: Cell {
-  static var gates: [Gate] { ["a"] }
-  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] * input.states[1]) }
-}
-private struct OperandOfStageOne: Hollow {
-  static var gates: [Gate] { ["a", Gate("b", stage: 1)] }
-  func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { input.gates[1] * input.states[0] }
-}
+
 private struct NineSaved: DifferentiatedCell {
   static var gates: [Gate] { ["a"] }
   static var savedPlanes: Int { 9 }
@@ -327,6 +322,38 @@ private struct NineSaved: DifferentiatedCell {
   func backward<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> CellGradients<V> {
     CellGradients(gates: Planes(input.gradients[0]))
   }
+}
+
+private struct SecondGate: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.gates[1]) }
+}
+private struct SecondState: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.states[1]) }
+}
+private struct FirstUnit: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.units[0]) }
+}
+private struct SecondResult: Cell {
+  static var gates: [Gate] { ["a"] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0], input.gates[0]) }
+}
+private struct FirstSaved: DifferentiatedCell {
+  static var gates: [Gate] { ["a"] }
+  static var savedPlanes: Int { 0 }
+  func forward<V: PointwiseValue>(_ input: CellInput<V>) -> (states: Planes<V>, saved: Planes<V>) {
+    (Planes(input.gates[0]), Planes())
+  }
+  func backward<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> CellGradients<V> {
+    CellGradients(gates: Planes(input.gradients[0] * input.saved[0]))
+  }
+}
+private struct LaterStage: Cell {
+  static var gates: [Gate] { ["a", Gate("b", stage: 1)] }
+  func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { input.gates[1] * input.states[0] }
+  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0] + input.gates[1]) }
 }
 
 /// A few zeros, never freed: the process is about to end.

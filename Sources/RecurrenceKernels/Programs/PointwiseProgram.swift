@@ -60,7 +60,7 @@
   /// Number of registers that a run takes.
   public var registers: Int { unsafe instructions.count }
 
-  /// Planes that the program reads.
+  /// The planes that a run reads.
   var inputs: [PointwisePlane] {
     unsafe instructions.compactMap { if case .input(let plane) = $0.operation { plane } else { nil } }
   }

@@ -20,10 +20,11 @@ public final class RecordedCell: Sendable {
     let units = (0..<planes.units).map { PointwisePlane.unit($0) }
     let input = CellInput(
       gates: Self.inputs { .gate($0) }, states: Self.inputs { .previous($0) }, units: Self.inputs { .unit($0) })
+    let check = PlaneCheck(C.self, planes)
     let differentiated = gates + previous + units
     if let cell = cell as? any DifferentiatedCell {
       isDerived = false
-      let written = Self.written(cell, input, planes)
+      let written = Self.written(cell, input, check)
       savedPlanes = written.saved
       forward = written.forward
       backward = written.backward
@@ -32,8 +33,8 @@ public final class RecordedCell: Sendable {
     } else {
       isDerived = true
       savedPlanes = planes.gates
-      let states = Self.results(cell.step(input), planes.states) { .state($0) }
-      let saved = Self.results(input.gates, planes.gates) { .saved($0) }
+      let states = check.results(cell.step(input), planes.states, "step", "states") { .state($0) }
+      let saved = gates.indices.map { (PointwisePlane.saved($0), input.gates[$0]) }
       forward = PointwiseProgram(states + saved)
       backward = PointwiseProgram(states, differentiating: differentiated)
       let operand = PointwiseProgram([(.operand, cell.operand(input))], differentiating: differentiated)
@@ -41,16 +42,19 @@ public final class RecordedCell: Sendable {
       operandBackward = savedOperand
     }
     operand = planes.stages > 1 ? PointwiseProgram([(.operand, cell.operand(input))]) : nil
-    registers = [forward, operand, backward, savedOperand, operandBackward].compactMap { $0?.registers }.max() ?? 0
-    for program in [forward, operand, backward, savedOperand, operandBackward] {
-      Self.check(program, C.self, planes, savedPlanes: savedPlanes)
+    check.inputs(of: forward, isDerived ? "step" : "forward")
+    if let operand { check.inputs(of: operand, "operand", isOperand: true) }
+    if !isDerived {
+      check.inputs(of: backward, "backward", saved: savedPlanes)
+      if let savedOperand { check.inputs(of: savedOperand, "savedOperand", saved: savedPlanes) }
+      if let operandBackward { check.inputs(of: operandBackward, "operandBackward", saved: savedPlanes) }
     }
-    if let operand { Self.checkStage(of: operand, C.self) }
+    registers = [forward, operand, backward, savedOperand, operandBackward].compactMap { $0?.registers }.max() ?? 0
   }
 
   /// The programs of a cell that writes its backward.
   private static func written<C: DifferentiatedCell>(
-    _ cell: C, _ input: CellInput<RecordedValue>, _ planes: CellPlanes
+    _ cell: C, _ input: CellInput<RecordedValue>, _ check: PlaneCheck
   ) -> (
     saved: Int, forward: PointwiseProgram, backward: PointwiseProgram, savedOperand: PointwiseProgram,
     operandBackward: PointwiseProgram
@@ -58,59 +62,30 @@ public final class RecordedCell: Sendable {
     guard (0...Planes<RecordedValue>.capacity).contains(C.savedPlanes) else {
       fatalError("\(C.self).savedPlanes: expected 0 to \(Planes<RecordedValue>.capacity), got \(C.savedPlanes)")
     }
+    let planes = check.planes
     let (states, saved) = cell.forward(input)
     let seen = CellBackwardInput(
       saved: inputs { .saved($0) }, previous: input.states, states: inputs { .state($0) }, units: input.units,
       gradients: inputs { .gradient($0) })
-    func program(_ gradients: CellGradients<RecordedValue>) -> PointwiseProgram {
+    func program(_ gradients: CellGradients<RecordedValue>, _ function: String) -> PointwiseProgram {
       PointwiseProgram(
-        results(gradients.gates, planes.gates) { .gate($0) }
-          + results(gradients.previous, planes.states) { .previous($0) }
-          + results(gradients.units, planes.units) { .unit($0) })
+        check.results(gradients.gates, planes.gates, function, "gates") { .gate($0) }
+          + check.results(gradients.previous, planes.states, function, "previous") { .previous($0) }
+          + check.results(gradients.units, planes.units, function, "units") { .unit($0) })
     }
     return (
       C.savedPlanes,
-      PointwiseProgram(results(states, planes.states) { .state($0) } + results(saved, C.savedPlanes) { .saved($0) }),
-      program(cell.backward(seen)), PointwiseProgram([(.operand, cell.savedOperand(seen))]),
-      program(cell.operandBackward(seen, gradient: .input(.operand)))
+      PointwiseProgram(
+        check.results(states, planes.states, "forward", "states") { .state($0) }
+          + check.results(saved, C.savedPlanes, "forward", "saved") { .saved($0) }),
+      program(cell.backward(seen), "backward"), PointwiseProgram([(.operand, cell.savedOperand(seen))]),
+      program(cell.operandBackward(seen, gradient: .input(.operand)), "operandBackward")
     )
   }
 
-  /// All planes that could be there: `check` finds the reader of one that is not.
+  /// All planes that there can be: a cell that reads more than it declared is told so by `PlaneCheck`.
   private static func inputs(_ plane: (Int) -> PointwisePlane) -> Planes<RecordedValue> {
     Planes(count: Planes<RecordedValue>.capacity) { .input(plane($0)) }
-  }
-
-  private static func check<C: Cell>(
-    _ program: PointwiseProgram?, _ cell: C.Type, _ planes: CellPlanes, savedPlanes: Int
-  ) {
-    for plane in program?.inputs ?? [] {
-      let (kind, index, count) =
-        switch plane {
-        case .gate(let p): ("gate plane", p, planes.gates)
-        case .previous(let p), .state(let p): ("state", p, planes.states)
-        case .gradient(let p): ("gradient", p, planes.states)
-        case .unit(let p): ("unit parameter", p, planes.units)
-        case .saved(let p): ("saved plane", p, savedPlanes)
-        case .operand: ("operand", 0, 1)
-        }
-      if index >= count { fatalError("\(C.self): its equations use \(kind) \(index), it has \(count)") }
-    }
-  }
-
-  /// What the recurrent weights of stage 1 multiply cannot depend on what they give.
-  private static func checkStage<C: Cell>(of operand: PointwiseProgram, _ cell: C.Type) {
-    let gates = C.gates
-    let planes = gates + gates.filter(\.isApart)
-    for case .gate(let p) in operand.inputs where planes[p].stage != 0 {
-      fatalError("\(C.self).operand: gate \(planes[p].name) is of stage 1, only those of stage 0 may be used")
-    }
-  }
-
-  private static func results(
-    _ values: Planes<RecordedValue>, _ count: Int, _ plane: (Int) -> PointwisePlane
-  ) -> [(PointwisePlane, RecordedValue)] {
-    (0..<count).map { (plane($0), values[$0]) }
   }
 
   /// Valid while the recorded cell lives.
