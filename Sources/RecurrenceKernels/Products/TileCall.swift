@@ -29,7 +29,7 @@
 @frozen @usableFromInline enum TileLayout {
   /// A is a block of rows copied to `TileGeometry.copiedRowStride`.
   case copiedRows
-  /// A is a block of columns, `TileGeometry.rows` side by side for each k.
+  /// A is a block of columns: for each k, `TileGeometry.packedColumnStride` scalars, the tile's side by side among them.
   case columns
 }
 
@@ -55,7 +55,7 @@ extension Tile {
   @inlinable @inline(never)
   static func runColumns(_ call: TileCall<Scalar>) {
     unsafe run(
-      a: call.a, rowStride: 1, depthStride: TileGeometry<V>.rows, weights: call.weights,
+      a: call.a, rowStride: 1, depthStride: TileGeometry<V>.packedColumnStride, weights: call.weights,
       panelVectors: columns, panelStride: 0, depth: call.depth, start: call.start, bias: call.bias,
       c: call.c, cStride: call.cStride)
   }

@@ -46,14 +46,21 @@
   @inlinable @inline(__always) public static var edgeScratch: Int { rows &* panelWidth }
   /// Scalars of scratch memory that `ProductKernel` needs.
   @inlinable @inline(__always) public static var productScratch: Int { rowBlock &* copiedRowStride &+ edgeScratch }
-  /// Scalars from one packed tile of A's columns to the next: a block, and a cache line that takes the tail of the last
-  /// vector and spreads the tiles over the cache's sets.
+  /// Scalars from one packed row of A to the next in AᵀB: whole cache lines, and an odd number of them, so that the lines
+  /// that a tile reads fall into all sets of the cache.
   @inlinable @inline(__always)
-  public static var packedTileStride: Int { rows &* depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
+  public static var packedColumnStride: Int {
+    let line = 64 / MemoryLayout<V.Scalar>.stride
+    return ((transposedRowBlock &+ line &- 1) / line | 1) &* line
+  }
+  /// Scalars from one packed panel of B to the next in AᵀB: a block, and a cache line that spreads the panels, which a row
+  /// of B is dealt to, over the cache's sets.
+  @inlinable @inline(__always)
+  public static var packedPanelStride: Int { panelWidth &* depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
   /// Scalars of scratch memory that `TransposedProductKernel` needs: an edge tile and blocks of A and of B.
   @inlinable @inline(__always)
   public static var transposedScratch: Int {
-    edgeScratch &+ columnBlock &* depthBlock &+ transposedRowBlock / rows &* packedTileStride
+    edgeScratch &+ columnBlock / panelWidth &* packedPanelStride &+ packedColumnStride &* depthBlock
   }
 }
 

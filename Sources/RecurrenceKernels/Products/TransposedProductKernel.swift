@@ -4,7 +4,7 @@ public import CProcessor
 //
 //   for each depth block, from the last:
 //     for each column block: pack B, rows reversed                                   (stays in L2 or L3)
-//       for each row block: pack A's columns, `TileGeometry.rows` side by side, rows reversed     (stays in L2)
+//       for each row block: copy A's columns to a fixed stride, rows reversed        (stays in L2)
 //         for each panel of B:                                                       (streams from L2)
 //           for each tile of rows: Tile
 //
@@ -53,7 +53,7 @@ public import CProcessor
     if rows.isEmpty || columns.isEmpty { return }
     let edge = unsafe scratch
     let packedB = unsafe scratch + Geometry.edgeScratch
-    let packedA = unsafe packedB + Geometry.columnBlock &* Geometry.depthBlock
+    let packedA = unsafe packedB + Geometry.columnBlock / Geometry.panelWidth &* Geometry.packedPanelStride
     let depthBlocks = unsafe EvenSplit(operands.a.rows, limit: Geometry.depthBlock)
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.transposedRowBlock)
     var d = depthBlocks.parts
@@ -75,17 +75,33 @@ public import CProcessor
     }
   }
 
-  /// Packs B[rows, firstColumn...] into panels.
+  /// Packs B[rows, firstColumn ..< firstColumn + width] into panels `packedPanelStride` apart, rows in descending order.
+  ///
+  /// Row by row, as B lies in memory, and not panel by panel: strips as narrow as a panel defeat the hardware's
+  /// prefetchers.
   @inlinable @inline(__always)
   static func packBlock(
     _ b: MatrixView<Scalar>, rows: Range<Int>, firstColumn: Int, width: Int, into packed: UnsafeMutablePointer<Scalar>
   ) {
-    var column = 0
-    while column < width {
+    let wholePanels = width / Geometry.panelWidth
+    var to = unsafe packed
+    var r = rows.upperBound
+    while r > rows.lowerBound {
+      r &-= 1
+      var from = unsafe b.pointer(row: r, column: firstColumn)
+      var panel = unsafe to
+      for _ in 0..<wholePanels {
+        for j in 0..<Geometry.panelVectors { unsafe V.load(from + j &* V.lanes).store(panel + j &* V.lanes) }
+        unsafe from += Geometry.panelWidth
+        unsafe panel += Geometry.packedPanelStride
+      }
+      unsafe to += Geometry.panelWidth
+    }
+    let packedColumns = wholePanels &* Geometry.panelWidth
+    if packedColumns < width {
       unsafe PanelPacking<V>.packPanel(
-        b, rows: rows, reversed: true, firstColumn: firstColumn &+ column,
-        columns: min(Geometry.panelWidth, width &- column), into: packed + column &* rows.count)
-      column &+= Geometry.panelWidth
+        b, rows: rows, reversed: true, firstColumn: firstColumn &+ packedColumns, columns: width &- packedColumns,
+        into: packed + wholePanels &* Geometry.packedPanelStride)
     }
   }
 
@@ -97,15 +113,15 @@ public import CProcessor
     edge: UnsafeMutablePointer<Scalar>
   ) {
     let tiles = EvenSplit(rowCount, limit: Geometry.rows)
-    unsafe packColumns(operands.a, rows: depth, firstColumn: firstRow, tiles: tiles, into: packedA)
+    unsafe packColumns(operands.a, rows: depth, firstColumn: firstRow, count: rowCount, into: packedA)
     var column = 0
     while column < width {
       let panelWidth = min(Geometry.panelWidth, width &- column)
-      let panel = unsafe packedB + column &* depth.count
+      let panel = unsafe packedB + column / Geometry.panelWidth &* Geometry.packedPanelStride
       for t in 0..<tiles.parts {
         let rows = tiles.range(t)
         let call = unsafe TileCall(
-          a: packedA + t &* Geometry.packedTileStride, weights: panel, depth: depth.count, start: .accumulate,
+          a: packedA + rows.lowerBound, weights: panel, depth: depth.count, start: .accumulate,
           bias: nil,
           c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn &+ column),
           cStride: operands.c.stride)
@@ -115,51 +131,32 @@ public import CProcessor
     }
   }
 
-  /// For every tile, copies `Geometry.rows` columns of A side by side, rows in descending order.
+  /// Copies A[rows, firstColumn ..< firstColumn + count], rows in descending order, to `packedColumnStride`.
   ///
-  /// A row of A is read from left to right once, whatever its stride, and scattered to the tiles. Columns are copied in
-  /// whole vectors; what a vector holds beyond the tile's columns is overwritten by the next row's, or lands in the slack
-  /// between tiles. Columns beyond the matrix read as zero, and belong to rows of C that no tile computes.
+  /// All tiles of the block read from the one copy, each its own columns. A copy for every tile would be denser in L1,
+  /// but its rows are no whole vectors: with vectors of 64 bytes, scattering them costs more than the tiles gain.
   @inlinable @inline(__always)
   static func packColumns(
-    _ a: MatrixView<Scalar>, rows: Range<Int>, firstColumn: Int, tiles: EvenSplit,
-    into packed: UnsafeMutablePointer<Scalar>
+    _ a: MatrixView<Scalar>, rows: Range<Int>, firstColumn: Int, count: Int, into packed: UnsafeMutablePointer<Scalar>
   ) {
-    let vectors = (Geometry.rows &+ V.lanes &- 1) / V.lanes
-    let width = tiles.start(tiles.parts)
-    // Tiles from this one on would read past the matrix with whole vectors.
-    var wholeTiles = tiles.parts
-    while wholeTiles > 0, unsafe firstColumn &+ tiles.start(wholeTiles &- 1) &+ vectors &* V.lanes > a.columns {
-      wholeTiles &-= 1
-    }
+    // Whole vectors as far as the matrix reaches: what they hold beyond the block's columns is never used.
+    let vectors = unsafe min((count &+ V.lanes &- 1) / V.lanes, (a.columns &- firstColumn) / V.lanes)
+    let tail = max(0, count &- vectors &* V.lanes)
     var to = unsafe packed
     var r = rows.upperBound
     while r > rows.lowerBound {
       r &-= 1
       let from = unsafe a.pointer(row: r, column: firstColumn)
       // Four rows ahead: rows lie a stride apart, often a page, where no hardware prefetcher follows.
-      let ahead = unsafe a.pointer(row: max(rows.lowerBound, r &- 4), column: firstColumn)
+      let ahead = unsafe a.pointer(row: max(rows.lowerBound, r &- 20), column: firstColumn)
       var line = 0
-      while line < width {
+      while line < count {
         unsafe recurrence_prefetch(ahead + line)
         line &+= 64 / MemoryLayout<Scalar>.stride
       }
-      var tile = unsafe to
-      var column = unsafe from
-      for t in 0..<wholeTiles {
-        for j in 0..<vectors { unsafe V.load(column + j &* V.lanes).store(tile + j &* V.lanes) }
-        unsafe column += tiles.count(t)
-        unsafe tile += Geometry.packedTileStride
-      }
-      for t in wholeTiles..<tiles.parts {
-        for j in 0..<vectors {
-          let first = tiles.start(t) &+ j &* V.lanes
-          let count = unsafe max(0, min(V.lanes, a.columns &- firstColumn &- first))
-          if count > 0 { unsafe V.load(from + first, count: count).store(tile + j &* V.lanes) }
-        }
-        unsafe tile += Geometry.packedTileStride
-      }
-      unsafe to += Geometry.rows
+      for j in 0..<vectors { unsafe V.load(from + j &* V.lanes).store(to + j &* V.lanes) }
+      if tail > 0 { unsafe V.load(from + vectors &* V.lanes, count: tail).store(to + vectors &* V.lanes) }
+      unsafe to += Geometry.packedColumnStride
     }
   }
 }
