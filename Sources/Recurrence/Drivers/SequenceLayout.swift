@@ -118,8 +118,8 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     staging = plan.reserve(stagingCount(shape))
   }
 
-  /// `dividend` over the product of `factors`, zero where that overflows.
-  private static func quotient(_ dividend: Int, _ factors: Int...) -> Int {
-    factors.reduce(dividend) { $0 / max(1, $1) }
+  /// `dividend` over the product of the others, which may be too large to be formed.
+  private static func quotient(_ dividend: Int, _ a: Int, _ b: Int, _ c: Int, _ d: Int = 1) -> Int {
+    dividend / max(1, a) / max(1, b) / max(1, c) / max(1, d)
   }
 }

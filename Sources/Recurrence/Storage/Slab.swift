@@ -4,18 +4,17 @@ import RecurrenceKernels
 struct SlabPlan<Scalar: RecurrenceScalar> {
   private(set) var count = 0
 
-  /// Space for `elements`; returns where it begins. Traps with a sentence where the whole overflows.
-  mutating func reserve(_ elements: Int...) -> Int {
+  /// Space for a·b·c·d elements; returns where it begins. Traps with a sentence where the whole overflows.
+  mutating func reserve(_ a: Int, _ b: Int = 1, _ c: Int = 1, _ d: Int = 1) -> Int {
     let start = count
-    var size = 1
-    for factor in elements {
-      let (product, overflow) = size.multipliedReportingOverflow(by: factor)
-      if overflow || factor < 0 { fatalError("workspace: \(elements) elements overflow the address space") }
-      size = product
+    let (ab, overflow) = a.multipliedReportingOverflow(by: b)
+    let (abc, overflow2) = ab.multipliedReportingOverflow(by: c)
+    let (size, overflow3) = abc.multipliedReportingOverflow(by: d)
+    let isTooLarge = overflow || overflow2 || overflow3 || size > Int.max / 32 || start > Int.max / 32
+    if isTooLarge || min(a, b, c, d) < 0 {
+      fatalError("workspace: \(a) × \(b) × \(c) × \(d) elements overflow the address space")
     }
-    let (end, overflow) = count.addingReportingOverflow((size + 15) / 16 * 16)
-    if overflow || end > Int.max / 16 { fatalError("workspace: \(elements) elements overflow the address space") }
-    count = end
+    count = start + (size + 15) / 16 * 16
     return start
   }
 }
