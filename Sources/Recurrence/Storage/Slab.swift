@@ -13,9 +13,11 @@ struct SlabPlan<Scalar: RecurrenceScalar> {
       if overflow || factor < 0 { fatalError("workspace: \(elements) elements overflow the address space") }
       size = product
     }
-    let (end, overflow) = count.addingReportingOverflow((size + 15) / 16 * 16)
-    if overflow || end > Int.max / 16 { fatalError("workspace: \(elements) elements overflow the address space") }
-    count = end
+    // Both are at most a sixteenth of all integers: neither the sum nor its bytes overflow.
+    if size > Int.max / 16 || count > Int.max / 16 - size {
+      fatalError("workspace: \(elements) elements overflow the address space")
+    }
+    count += (size + 15) / 16 * 16
     return start
   }
 }
