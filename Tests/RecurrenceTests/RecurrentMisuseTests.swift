@@ -154,7 +154,7 @@ enum ValueMisuse: String, Misuse {
   case negativeSteps, negativeBatch, noThreads, tooManyThreads, keepingNothing, overflowingTape, streamBatch
   case parametersCount, parametersOfAnother, withParametersCount, throwingChange, stateBatch
   case unknownTensor, unknownLayer, tensorCount, elementOutside, statesCount, unknownState, stateCount, streamStates
-  case streamStatesOfAnother
+  case streamStatesOfAnother, shortMemory, misalignedMemory
 
   var words: [String] {
     switch self {
@@ -181,6 +181,8 @@ enum ValueMisuse: String, Misuse {
     case .unknownState: ["state: expected one of h, c, got m"]
     case .stateCount: ["c: expected 8 elements, got 1"]
     case .streamStates: ["states: expected h, c of L = 1, B = 2, H = 4, got h, c of L = 1, B = 1, H = 4"]
+    case .shortMemory: ["memory: expected at least ", ", got 8"]
+    case .misalignedMemory: ["memory: expected a 64-byte aligned buffer, got one at 0x"]
     // The same number of elements.
     case .streamStatesOfAnother:
       ["states: expected h, c of L = 1, B = 2, H = 4, got h, c of L = 2, B = 2, H = 2"]
@@ -223,6 +225,12 @@ enum ValueMisuse: String, Misuse {
     case .streamStatesOfAnother:
       var stream = stack.makeStream(batch: 2)
       stream.states = RecurrentStack<LSTM, Float>(LSTM(), inputs: 3, units: 2, layers: 2).makeStates(batch: 2)
+    case .shortMemory: unsafe _ = stack.makeTape(steps: 3, batch: 2, in: mutableZeros(8))
+    case .misalignedMemory:
+      let count = stack.streamCount(batch: 2)
+      let memory = unsafe UnsafeMutableRawBufferPointer.allocate(byteCount: 4 * count + 64, alignment: 64)
+      unsafe _ = stack.makeStream(
+        batch: 2, in: UnsafeMutableRawBufferPointer(rebasing: memory[4...]).bindMemory(to: Float.self))
     }
   }
 
