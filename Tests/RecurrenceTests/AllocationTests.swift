@@ -53,6 +53,23 @@ struct AllocationTests {
     #expect(floats.meter.passes > 0 && doubles.meter.passes > 0)
   }
 
+  /// In a process of its own: whatever is set up at first use must have been set up with the stream.
+  @Test(
+    "the first step of a process: none",
+    .enabled(if: !SuiteSettings.isEmulated, "emulated: a child process would run on the host's processor"))
+  func firstStep() async {
+    await #expect(processExitsWith: .success) {
+      let stack = RecurrentStack<LSTM, Float>(LSTM(), inputs: 3, units: 40, layers: 2)
+      var stream = stack.makeStream()
+      var outputs = [Float](repeating: 0, count: 40)
+      let input: [Float] = [1, 2, 3]
+      allocation_counter_start_thread()
+      try stack.step(input, into: &outputs, stream: &stream)
+      let calls = allocation_counter_stop_thread()
+      if calls != 0 { fatalError("\(calls) calls of the allocator in the first step") }
+    }
+  }
+
   /// In a process of its own, where nothing else allocates: all its threads are counted.
   @Test(
     "two threads: none outside Dispatch",

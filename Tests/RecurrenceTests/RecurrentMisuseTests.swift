@@ -228,7 +228,7 @@ enum ValueMisuse: String, Misuse {
     case .shortMemory: unsafe _ = stack.makeTape(steps: 3, batch: 2, in: mutableZeros(8))
     case .misalignedMemory:
       let count = stack.streamCount(batch: 2)
-      let memory = unsafe UnsafeMutableRawBufferPointer.allocate(byteCount: 4 * count + 64, alignment: 64)
+      let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 4 * count + 64, alignment: 64)
       unsafe _ = stack.makeStream(
         batch: 2, in: UnsafeMutableRawBufferPointer(rebasing: memory[4...]).bindMemory(to: Float.self))
     }

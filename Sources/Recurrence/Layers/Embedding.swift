@@ -31,7 +31,7 @@ public struct Embedding<Scalar: RecurrenceScalar>: Hashable, Sendable {
   /// Throws `ShapeError` where an index is not a symbol, or `output` has not N·D elements; nothing is written then.
   public func forward(_ indices: [Int], into output: inout [Scalar]) throws(ShapeError) {
     try check(indices)
-    try ShapeError.check("output", output.count, is: ["N": indices.count, "D": width])
+    try ShapeError.check("output", output.count, is: ("N", indices.count), ("D", width))
     for (row, symbol) in indices.enumerated() {
       for column in 0..<width { output[row * width + column] = parameters[symbol * width + column] }
     }
@@ -44,7 +44,7 @@ public struct Embedding<Scalar: RecurrenceScalar>: Hashable, Sendable {
     _ indices: [Int], outputGradient: [Scalar], gradient: inout EmbeddingGradient<Scalar>
   ) throws(ShapeError) {
     try check(indices)
-    try ShapeError.check("outputGradient", outputGradient.count, is: ["N": indices.count, "D": width])
+    try ShapeError.check("outputGradient", outputGradient.count, is: ("N", indices.count), ("D", width))
     if gradient.width != width || gradient.place.count != symbols {
       throw ShapeError(
         "gradient", expected: "one of V = \(symbols), D = \(width)",

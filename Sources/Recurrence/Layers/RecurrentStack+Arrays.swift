@@ -27,7 +27,7 @@ extension RecurrentStack {
   ) throws(ShapeError) -> (outputs: [Scalar], states: RecurrentStates<Scalar>) {
     if steps < 0 { throw ShapeError("steps", expected: "at least 0", actual: "\(steps)") }
     if batch < 0 { throw ShapeError("batch", expected: "at least 0", actual: "\(batch)") }
-    try ShapeError.check("input", input.count, is: ["T": steps, "B": batch, "I": inputs])
+    try ShapeError.check("input", input.count, is: ("T", steps), ("B", batch), ("I", inputs))
     var workspace = makeWorkspace(steps: steps, batch: batch, threads: threads, ragged: lengths != nil)
     var states = initialStates ?? makeStates(batch: batch)
     var outputs = [Scalar](repeating: 0, count: steps * batch * units)
@@ -108,7 +108,7 @@ extension RecurrentStack {
     case .none: break
     case .everyStep(let values): everyStep = values
     case .lastStep(let values):
-      try ShapeError.check("outputGradients", values.count, is: ["B": batch, "H": units])
+      try ShapeError.check("outputGradients", values.count, is: ("B", batch), ("H", units))
       lastStep = values
     }
     unsafe try input.withUnsafeBufferPointer { input throws(ShapeError) in
@@ -139,8 +139,8 @@ extension RecurrentStack {
     _ input: [Scalar], into outputs: inout [Scalar], stream: inout RecurrentStream<Scalar>
   ) throws(ShapeError) {
     try checkOwner(stream.memory, "stream")
-    try ShapeError.check("input", input.count, is: ["B": stream.batch, "I": inputs])
-    try ShapeError.check("outputs", outputs.count, is: ["B": stream.batch, "H": units])
+    try ShapeError.check("input", input.count, is: ("B", stream.batch), ("I", inputs))
+    try ShapeError.check("outputs", outputs.count, is: ("B", stream.batch), ("H", units))
     unsafe input.withUnsafeBufferPointer { input in
       unsafe outputs.withUnsafeMutableBufferPointer { outputs in
         unsafe step(input, into: outputs, stream: &stream)

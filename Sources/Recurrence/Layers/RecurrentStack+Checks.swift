@@ -56,9 +56,9 @@ extension RecurrentStack {
   ) throws(ShapeError) {
     let (steps, batch) = unsafe (buffers.steps, buffers.batch)
     try checkSizes(steps: steps, batch: batch, memory, name)
-    unsafe try ShapeError.check("input", buffers.input.count, is: ["T": steps, "B": batch, "I": inputs])
+    unsafe try ShapeError.check("input", buffers.input.count, is: ("T", steps), ("B", batch), ("I", inputs))
     if let outputs = unsafe buffers.outputs {
-      try ShapeError.check("outputs", outputs.count, is: ["T": steps, "B": batch, "H": units])
+      try ShapeError.check("outputs", outputs.count, is: ("T", steps), ("B", batch), ("H", units))
     }
     if let states = unsafe buffers.initialStates { try checkStates("initialStates", states.count, batch) }
     if let states = unsafe buffers.finalStates { try checkStates("finalStates", states.count, batch) }
@@ -67,7 +67,7 @@ extension RecurrentStack {
       throw ShapeError(
         "lengths", expected: "none, because the \(name) was made with ragged: false", actual: "\(lengths.count)")
     }
-    try ShapeError.check("lengths", lengths.count, is: ["B": batch])
+    try ShapeError.check("lengths", lengths.count, is: ("B", batch))
     for row in 0..<batch {
       let length = unsafe lengths[row]
       if !(0...steps).contains(length) {
@@ -79,12 +79,12 @@ extension RecurrentStack {
   func check(_ buffers: BackwardBuffers<Scalar>, _ tape: borrowing Tape<Scalar>) throws(ShapeError) {
     try checkFilled(tape)
     let (steps, batch) = (tape.memory.schedule.steps, tape.memory.schedule.batch)
-    unsafe try ShapeError.check("input", buffers.input.count, is: ["T": steps, "B": batch, "I": inputs])
+    unsafe try ShapeError.check("input", buffers.input.count, is: ("T", steps), ("B", batch), ("I", inputs))
     if let gradients = unsafe buffers.outputGradients {
-      try ShapeError.check("outputGradients", gradients.count, is: ["T": steps, "B": batch, "H": units])
+      try ShapeError.check("outputGradients", gradients.count, is: ("T", steps), ("B", batch), ("H", units))
     }
     if let gradients = unsafe buffers.inputGradients {
-      try ShapeError.check("inputGradients", gradients.count, is: ["T": steps, "B": batch, "I": inputs])
+      try ShapeError.check("inputGradients", gradients.count, is: ("T", steps), ("B", batch), ("I", inputs))
     }
     if let gradients = unsafe buffers.finalStateGradients {
       try checkStates("finalStateGradients", gradients.count, batch)
@@ -93,11 +93,11 @@ extension RecurrentStack {
       try checkStates("initialStateGradients", gradients.count, batch)
     }
     unsafe try ShapeError.check(
-      "parameterGradients", buffers.parameterGradients.count, is: ["parameters": layout.count])
+      "parameterGradients", buffers.parameterGradients.count, is: ("parameters", layout.count))
   }
 
   private func checkStates(_ name: String, _ count: Int, _ batch: Int) throws(ShapeError) {
-    try ShapeError.check(name, count, is: ["S": shape.plan.planes.states, "L": layers, "B": batch, "H": units])
+    try ShapeError.check(name, count, is: ("S", shape.plan.planes.states), ("L", layers), ("B", batch), ("H", units))
   }
 
   func run(_ buffers: ForwardBuffers<Scalar>, _ memory: SequenceMemory<Scalar>) {

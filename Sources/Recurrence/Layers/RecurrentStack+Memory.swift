@@ -49,10 +49,18 @@ extension RecurrentStack {
 
   /// Memory for sequences that arrive step by step, all states zero.
   public func makeStream(batch: Int = 1) -> RecurrentStream<Scalar> {
-    unsafe RecurrentStream(
-      memory: memory(
-        SequenceUse(steps: 1, batch: batch, threads: 1, ragged: false, tapeSteps: nil),
-        MatrixProducts<Scalar>.smallestSplit))
+    let use = SequenceUse(steps: 1, batch: batch, threads: 1, ragged: false, tapeSteps: nil)
+    return unsafe warmedUp(RecurrentStream(memory: memory(use, MatrixProducts<Scalar>.smallestSplit)))
+  }
+
+  /// Takes one step on zeros. What the run-time library sets up when code is run for the first time in a process is set
+  /// up here, and not in the first step of an audio callback.
+  private func warmedUp(_ stream: consuming RecurrentStream<Scalar>) -> RecurrentStream<Scalar> {
+    let input = [Scalar](repeating: 0, count: stream.batch * inputs)
+    var outputs = [Scalar](repeating: 0, count: stream.batch * units)
+    try! step(input, into: &outputs, stream: &stream)
+    stream.reset()
+    return stream
   }
 
   // MARK: Memory of the caller
@@ -105,8 +113,7 @@ extension RecurrentStack {
     batch: Int = 1, in memory: UnsafeMutableBufferPointer<Scalar>
   ) -> RecurrentStream<Scalar> {
     let use = SequenceUse(steps: 1, batch: batch, threads: 1, ragged: false, tapeSteps: nil)
-    return unsafe RecurrentStream(
-      memory: self.memory(use, MatrixProducts<Scalar>.smallestSplit, in: memory))
+    return unsafe warmedUp(RecurrentStream(memory: self.memory(use, MatrixProducts<Scalar>.smallestSplit, in: memory)))
   }
 
   private func memory(

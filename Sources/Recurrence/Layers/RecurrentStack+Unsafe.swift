@@ -81,8 +81,8 @@ extension RecurrentStack {
     let memory = stream.memory
     orTrap { () throws(ShapeError) in
       try checkOwner(memory, "stream")
-      try ShapeError.check("input", input.count, is: ["B": memory.use.batch, "I": inputs])
-      try ShapeError.check("outputs", outputs.count, is: ["B": memory.use.batch, "H": units])
+      try ShapeError.check("input", input.count, is: ("B", memory.use.batch), ("I", inputs))
+      try ShapeError.check("outputs", outputs.count, is: ("B", memory.use.batch), ("H", units))
     }
     guard let source = input.baseAddress, let target = outputs.baseAddress else { return }
     unsafe memory.forward(packed, ForwardCall(input: source, output: target))

@@ -7,6 +7,11 @@ struct LinearCell: Cell {
   func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { Planes(input.gates[0]) }
 }
 
+/// An activation function of a user's: x σ(x).
+struct Swish: PointwiseFunction {
+  func callAsFunction<V: PointwiseValue>(_ x: V) -> V { x * sigmoid(x) }
+}
+
 /// A coupled-gate LSTM whose unit parameters set how far each cell leaks: every feature of a user's cell at once
 /// (an apart gate, a second stage, unit parameters, a constant, a division, a selection).
 struct BusyCell: Cell {
@@ -53,6 +58,7 @@ func forEachCell(_ visitor: inout some CellVisitor) throws {
   try visitor.visit(RNN())
   try visitor.visit(RNN.relu)
   try visitor.visit(RNN(Activation.elu))
+  try visitor.visit(RNN(Swish()))
   try visitor.visit(LSTM())
   try visitor.visit(PeepholeLSTM())
   try visitor.visit(GRU())
