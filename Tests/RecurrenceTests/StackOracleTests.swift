@@ -8,7 +8,7 @@ import Testing
 /// With one or two units, a gradient is now and then a sum whose terms cancel: the reference is small by chance,
 /// and no Float can come near it. Where a tensor misses the bound, the oracle says how far its answer moves when every
 /// operand is rounded to the scalar type's precision once; the error must be within eight such moves. How many tensors
-/// needed this is printed, and may be one in a hundred.
+/// needed this is printed, and may be one in a hundred (one, of a thinned sample).
 @Suite("Stacks against the naive oracle")
 struct StackOracleTests {
   /// A pairwise sample: every pair of values of two of H, I, B and T occurs in some shape, as far as values of each are
@@ -113,7 +113,7 @@ struct StackOracleTests {
     if cancelled > 0 {
       print("\(C.self) \(S.self) \(kernels.instructionSet): terms cancel in \(cancelled) of \(judged) tensors")
     }
-    #expect(100 * cancelled <= judged, "\(C.self) \(S.self): terms cancel in \(cancelled) of \(judged) tensors")
+    #expect(cancelled <= max(1, judged / 100), "\(C.self) \(S.self): terms cancel in \(cancelled) of \(judged) tensors")
   }
 }
 
