@@ -40,6 +40,19 @@ public protocol KernelTable<Scalar>: Sendable {
     _ activation: Activation, at x: UnsafePointer<Scalar>, value y: UnsafePointer<Scalar>,
     _ output: UnsafeMutablePointer<Scalar>, count: Int)
 
+  /// An update of parameters; see `OptimizerKernel`.
+  @unsafe static func update(_ update: ParameterUpdate<Scalar>, _ operands: UpdateOperands<Scalar>)
+  /// A loss and its gradient, for some rows; see `LossKernel`.
+  @unsafe static func loss(_ operands: LossOperands<Scalar>, rows: Range<Int>)
+  /// See `GradientKernel`, as are the following.
+  @unsafe static func sumOfSquares(_ x: UnsafePointer<Scalar>, count: Int, factor: Double) -> Double
+  @unsafe static func largestMagnitude(_ x: UnsafePointer<Scalar>, count: Int) -> Scalar
+  @unsafe static func scale(_ x: UnsafeMutablePointer<Scalar>, count: Int, by factor: Scalar)
+  @unsafe static func clamp(_ x: UnsafeMutablePointer<Scalar>, count: Int, _ lower: Scalar, _ upper: Scalar)
+  @unsafe static func addRows(
+    _ x: UnsafePointer<Scalar>, _ symbols: UnsafePointer<Int32>, rows: Int, columns: Int,
+    to table: UnsafeMutablePointer<Scalar>)
+
   /// One primitive of the vector layer over arrays: see `VectorProbe`.
   @unsafe static func probe(_ operation: VectorOperation, _ operands: ProbeOperands<Scalar>)
 

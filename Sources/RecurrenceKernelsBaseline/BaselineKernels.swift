@@ -55,6 +55,8 @@ private struct FloatVector: Vector {
     (Self(recurrence_even_f32x4(a.raw, b.raw)), Self(recurrence_odd_f32x4(a.raw, b.raw)))
   }
 
+  @inline(__always) static func squareRoot(_ a: Self) -> Self { Self(recurrence_sqrt_f32x4(a.raw)) }
+
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }
   @inline(__always) static func maximum(_ a: Self, _ b: Self) -> Self { select(isLess(a, b), b, a) }
   @inline(__always) static func isLess(_ a: Self, _ b: Self) -> Mask { a.raw .< b.raw }
@@ -123,6 +125,8 @@ private struct DoubleVector: Vector {
   @inline(__always) static func unzip(_ a: Self, _ b: Self) -> (even: Self, odd: Self) {
     (Self(recurrence_even_f64x2(a.raw, b.raw)), Self(recurrence_odd_f64x2(a.raw, b.raw)))
   }
+
+  @inline(__always) static func squareRoot(_ a: Self) -> Self { Self(recurrence_sqrt_f64x2(a.raw)) }
 
   @inline(__always) static func minimum(_ a: Self, _ b: Self) -> Self { select(isLess(b, a), b, a) }
   @inline(__always) static func maximum(_ a: Self, _ b: Self) -> Self { select(isLess(a, b), b, a) }
@@ -209,6 +213,44 @@ public enum BaselineFloat: KernelTable {
   }
 
   @inline(never)
+  public static func update(_ update: ParameterUpdate<Float>, _ operands: UpdateOperands<Float>) {
+    OptimizerKernel<FloatVector>.run(update, operands)
+  }
+
+  @inline(never)
+  public static func loss(_ operands: LossOperands<Float>, rows: Range<Int>) {
+    LossKernel<FloatVector>.run(operands, rows: rows)
+  }
+
+  @inline(never)
+  public static func sumOfSquares(_ x: UnsafePointer<Float>, count: Int, factor: Double) -> Double {
+    GradientKernel<FloatVector>.sumOfSquares(x, count: count, factor: factor)
+  }
+
+  @inline(never)
+  public static func largestMagnitude(_ x: UnsafePointer<Float>, count: Int) -> Float {
+    GradientKernel<FloatVector>.largestMagnitude(x, count: count)
+  }
+
+  @inline(never)
+  public static func scale(_ x: UnsafeMutablePointer<Float>, count: Int, by factor: Float) {
+    GradientKernel<FloatVector>.scale(x, count: count, by: factor)
+  }
+
+  @inline(never)
+  public static func clamp(_ x: UnsafeMutablePointer<Float>, count: Int, _ lower: Float, _ upper: Float) {
+    GradientKernel<FloatVector>.clamp(x, count: count, lower, upper)
+  }
+
+  @inline(never)
+  public static func addRows(
+    _ x: UnsafePointer<Float>, _ symbols: UnsafePointer<Int32>, rows: Int, columns: Int,
+    to table: UnsafeMutablePointer<Float>
+  ) {
+    GradientKernel<FloatVector>.addRows(x, symbols, rows: rows, columns: columns, to: table)
+  }
+
+  @inline(never)
   public static func probe(_ operation: VectorOperation, _ operands: ProbeOperands<Float>) {
     VectorProbe<FloatVector>.run(operation, operands)
   }
@@ -284,6 +326,44 @@ public enum BaselineDouble: KernelTable {
     _ output: UnsafeMutablePointer<Double>, count: Int
   ) {
     ActivationKernel<DoubleVector>.mapDerivative(activation, at: x, value: y, output, count: count)
+  }
+
+  @inline(never)
+  public static func update(_ update: ParameterUpdate<Double>, _ operands: UpdateOperands<Double>) {
+    OptimizerKernel<DoubleVector>.run(update, operands)
+  }
+
+  @inline(never)
+  public static func loss(_ operands: LossOperands<Double>, rows: Range<Int>) {
+    LossKernel<DoubleVector>.run(operands, rows: rows)
+  }
+
+  @inline(never)
+  public static func sumOfSquares(_ x: UnsafePointer<Double>, count: Int, factor: Double) -> Double {
+    GradientKernel<DoubleVector>.sumOfSquares(x, count: count, factor: factor)
+  }
+
+  @inline(never)
+  public static func largestMagnitude(_ x: UnsafePointer<Double>, count: Int) -> Double {
+    GradientKernel<DoubleVector>.largestMagnitude(x, count: count)
+  }
+
+  @inline(never)
+  public static func scale(_ x: UnsafeMutablePointer<Double>, count: Int, by factor: Double) {
+    GradientKernel<DoubleVector>.scale(x, count: count, by: factor)
+  }
+
+  @inline(never)
+  public static func clamp(_ x: UnsafeMutablePointer<Double>, count: Int, _ lower: Double, _ upper: Double) {
+    GradientKernel<DoubleVector>.clamp(x, count: count, lower, upper)
+  }
+
+  @inline(never)
+  public static func addRows(
+    _ x: UnsafePointer<Double>, _ symbols: UnsafePointer<Int32>, rows: Int, columns: Int,
+    to table: UnsafeMutablePointer<Double>
+  ) {
+    GradientKernel<DoubleVector>.addRows(x, symbols, rows: rows, columns: columns, to: table)
   }
 
   @inline(never)

@@ -26,6 +26,12 @@
     return __builtin_elementwise_fma(a, b, c);                                                                      \
   }
 
+// √a, lane by lane. Swift's `squareRoot()` takes one lane at a time.
+#define RECURRENCE_SQRT(name)                                                                                       \
+  RECURRENCE_INLINE recurrence_##name recurrence_sqrt_##name(recurrence_##name a) {                                 \
+    return __builtin_elementwise_sqrt(a);                                                                           \
+  }
+
 #define RECURRENCE_EVENS_2 0, 2
 #define RECURRENCE_ODDS_2 1, 3
 #define RECURRENCE_EVENS_4 0, 2, 4, 6
@@ -36,7 +42,9 @@
 #define RECURRENCE_ODDS_16 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31
 
 RECURRENCE_UNZIP(float, f32x4, 4)
+RECURRENCE_SQRT(f32x4)
 RECURRENCE_UNZIP(double, f64x2, 2)
+RECURRENCE_SQRT(f64x2)
 #if defined(__aarch64__)
 RECURRENCE_FMA(f32x4)
 RECURRENCE_FMA(f64x2)
@@ -44,14 +52,18 @@ RECURRENCE_FMA(f64x2)
 
 #if defined(__FMA__)
 RECURRENCE_UNZIP(float, f32x8, 8)
+RECURRENCE_SQRT(f32x8)
 RECURRENCE_UNZIP(double, f64x4, 4)
+RECURRENCE_SQRT(f64x4)
 RECURRENCE_FMA(f32x8)
 RECURRENCE_FMA(f64x4)
 #endif
 
 #if defined(__AVX512F__)
 RECURRENCE_UNZIP(float, f32x16, 16)
+RECURRENCE_SQRT(f32x16)
 RECURRENCE_UNZIP(double, f64x8, 8)
+RECURRENCE_SQRT(f64x8)
 RECURRENCE_FMA(f32x16)
 RECURRENCE_FMA(f64x8)
 #endif

@@ -21,4 +21,23 @@ extension Vector {
     }
     return unsafe lane[0]
   }
+
+  /// The largest lane, by the same tree. A NaN may be dropped.
+  @inlinable @inline(__always)
+  public func maximum() -> Scalar {
+    var buffer = self
+    return unsafe withUnsafeMutableBytes(of: &buffer) { buffer in
+      unsafe Self.maximumTree(buffer.baseAddress!.assumingMemoryBound(to: Scalar.self))
+    }
+  }
+
+  @inlinable @inline(never)
+  static func maximumTree(_ lane: UnsafeMutablePointer<Scalar>) -> Scalar {
+    var half = lanes / 2
+    while half > 0 {
+      for i in 0..<half where unsafe lane[half &+ i] > lane[i] { unsafe lane[i] = lane[half &+ i] }
+      half /= 2
+    }
+    return unsafe lane[0]
+  }
 }

@@ -44,6 +44,9 @@ public protocol Vector: PointwiseValue, Sendable {
   /// Whether `multiplyAdd` rounds once.
   static var isFused: Bool { get }
 
+  /// √a, correctly rounded.
+  static func squareRoot(_ a: Self) -> Self
+
   /// b < a ? b : a. A NaN in `a` stays, a NaN in `b` is dropped.
   static func minimum(_ a: Self, _ b: Self) -> Self
   /// a < b ? b : a. A NaN in `a` stays, a NaN in `b` is dropped.

@@ -1,0 +1,182 @@
+import Foundation
+import RecurrenceKernels
+
+/// A loss over rows of outputs, and its gradient. The formulas stand in `LossKernel`.
+///
+/// A loss is the mean over rows, weighted where there are weights: Σ w_n l_n / Σ w_n. Within a row of K outputs the squared
+/// errors and binary cross-entropies are averaged too. A mask is weights of 0 and 1; a row of weight 0 is not read (it may
+/// hold NaN), and its gradient is zero. Where all weights are 0 the loss is 0. Losses are in nats and are added up in
+/// Double, in ascending order of rows.
+///
+/// Holds memory for a number of rows, and allocates nothing after that. Bits do not depend on threads.
+public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
+  /// Most rows of a call.
+  public let rows: Int
+  let threads: Int
+  let kernels: Kernels<Scalar>
+  private let sums: AlignedBuffer<Double>
+  private let shifts: AlignedBuffer<Double>
+
+  public init(rows: Int, threads: Int = 1) { self.init(rows: rows, threads: threads, kernels: .selected) }
+
+  package init(rows: Int, threads: Int = 1, kernels: Kernels<Scalar>) {
+    if rows < 0 { fatalError("rows: expected at least 0, got \(rows)") }
+    if !(1...1024).contains(threads) { fatalError("threads: expected 1 to 1024, got \(threads)") }
+    self.rows = rows
+    self.threads = threads
+    self.kernels = kernels
+    sums = AlignedBuffer(count: rows)
+    shifts = AlignedBuffer(count: rows)
+  }
+
+  /// The loss of N rows, and its gradient.
+  ///
+  /// - Parameters:
+  ///   - outputs: in, [N, K].
+  ///   - targets: in; see `LossTargets`. Classes are from 0 to K − 1, which is not checked here.
+  ///   - weights: in, [N], finite and not negative, or nil.
+  ///   - gradient: out, [N, K]: ∂loss/∂outputs. Must not overlap the outputs.
+  ///
+  /// Traps with a sentence where N is more than this was made for, or shapes differ.
+  @unsafe public mutating func evaluate(
+    _ outputs: MatrixView<Scalar>, targets: LossTargets<Scalar>, weights: UnsafePointer<Scalar>? = nil,
+    gradient: MutableMatrixView<Scalar>
+  ) -> Double {
+    let (count, columns) = unsafe (outputs.rows, outputs.columns)
+    if count > rows { fatalError("outputs: expected at most \(rows) rows, got \(count)") }
+    unsafe expectContiguous("outputs", outputs.stride, columns)
+    unsafe expectContiguous("gradient", gradient.stride, gradient.columns)
+    if unsafe gradient.rows != count || gradient.columns != columns {
+      fatalError("gradient: expected \(count) × \(columns), got \(unsafe gradient.rows) × \(unsafe gradient.columns)")
+    }
+    if count == 0 || columns == 0 { return 0 }
+    var total = Double(count)
+    if let weights = unsafe weights {
+      total = 0
+      for row in 0..<count { total += unsafe weights[row].asDouble }
+    }
+    nonisolated(unsafe) let call = unsafe LossOperands(
+      outputs: outputs.base, targets: targets, weights: weights, sums: sums.unsafePointer,
+      shifts: shifts.unsafePointer, gradient: gradient.base, columns: columns,
+      scale: total == 0 ? 0 : Scalar(1 / total))
+    let table = kernels.table
+    // An element costs about a nanosecond.
+    let split = EvenSplit(count, parts: count * columns < 50_000 ? 1 : min(threads, count))
+    concurrentParts(split.parts) { part in
+      flushingSubnormals { unsafe table.loss(call, rows: split.range(part)) }
+    }
+    if total == 0 { return 0 }
+    var sum = 0.0
+    let isOfClasses = if case .classes = unsafe targets { true } else { false }
+    for row in 0..<count {
+      let weight = if let weights = unsafe weights { unsafe weights[row].asDouble } else { 1.0 }
+      if weight == 0 { continue }
+      let value = unsafe sums.unsafePointer[row]
+      sum += weight * (isOfClasses ? unsafe log(value) + shifts.unsafePointer[row] : value)
+    }
+    return sum / total
+  }
+
+  private func expectContiguous(_ name: String, _ stride: Int, _ columns: Int) {
+    if stride != columns { fatalError("\(name): expected rows one after the other, got a stride of \(stride)") }
+  }
+}
+
+/// Losses over arrays. What does not fit throws a `ShapeError`, and nothing is written.
+public enum Loss {
+  /// The mean of −ln softmax(logits)[class], in nats.
+  ///
+  /// - Parameters:
+  ///   - logits: [N, K].
+  ///   - classes: [N], each from 0 to K − 1 (of a row of weight 0, anything).
+  ///   - weights: [N], finite and not negative: 1 and 0 make a mask. Nil for 1 everywhere.
+  ///   - gradient: out, [N, K]: ∂loss/∂logits.
+  public static func softmaxCrossEntropy<Scalar: RecurrenceScalar>(
+    _ logits: [Scalar], classes: [Int], weights: [Scalar]? = nil, gradient: inout [Scalar]
+  ) throws(ShapeError) -> Double {
+    let rows = classes.count
+    let columns = rows == 0 ? 0 : logits.count / rows
+    try ShapeError.check("logits", logits.count, is: ("N", rows), ("K", columns))
+    try check(weights, rows: rows)
+    var indices: [Int32] = []
+    for (row, index) in classes.enumerated() {
+      let isRead = weights.map { $0[row] != 0 } ?? true
+      if isRead && !(0..<columns).contains(index) {
+        throw ShapeError("classes[\(row)]", expected: "0 to \(columns - 1)", actual: "\(index)")
+      }
+      indices.append(isRead ? Int32(index) : 0)
+    }
+    return unsafe try indices.withUnsafeBufferPointer { indices throws(ShapeError) in
+      guard let base = indices.baseAddress else { return 0 }
+      return unsafe try evaluate(logits, rows, columns, .classes(base), weights, &gradient)
+    }
+  }
+
+  /// The mean of softplus(x) − x y: binary cross-entropy of σ(x) against y, in nats.
+  ///
+  /// - Parameters:
+  ///   - logits: [N, K].
+  ///   - targets: [N, K], each from 0 to 1.
+  ///   - weights: [N], as above.
+  ///   - gradient: out, [N, K].
+  public static func binaryCrossEntropy<Scalar: RecurrenceScalar>(
+    _ logits: [Scalar], targets: [Scalar], rows: Int, weights: [Scalar]? = nil, gradient: inout [Scalar]
+  ) throws(ShapeError) -> Double {
+    unsafe try pairwise(logits, "logits", targets, rows, weights, &gradient) { unsafe .probabilities($0) }
+  }
+
+  /// The mean of (x − y)².
+  ///
+  /// - Parameters:
+  ///   - outputs: [N, K].
+  ///   - targets: [N, K].
+  ///   - weights: [N], as above.
+  ///   - gradient: out, [N, K].
+  public static func meanSquaredError<Scalar: RecurrenceScalar>(
+    _ outputs: [Scalar], targets: [Scalar], rows: Int, weights: [Scalar]? = nil, gradient: inout [Scalar]
+  ) throws(ShapeError) -> Double {
+    unsafe try pairwise(outputs, "outputs", targets, rows, weights, &gradient) { unsafe .values($0) }
+  }
+
+  private static func pairwise<Scalar: RecurrenceScalar>(
+    _ outputs: [Scalar], _ name: String, _ targets: [Scalar], _ rows: Int, _ weights: [Scalar]?,
+    _ gradient: inout [Scalar], _ make: (UnsafePointer<Scalar>) -> LossTargets<Scalar>
+  ) throws(ShapeError) -> Double {
+    if rows < 0 { throw ShapeError("rows", expected: "at least 0", actual: "\(rows)") }
+    let columns = rows == 0 ? 0 : outputs.count / rows
+    try ShapeError.check(name, outputs.count, is: ("N", rows), ("K", columns))
+    try ShapeError.check("targets", targets.count, is: ("N", rows), ("K", columns))
+    try check(weights, rows: rows)
+    return unsafe try targets.withUnsafeBufferPointer { targets throws(ShapeError) in
+      guard let base = targets.baseAddress else { return 0 }
+      return unsafe try evaluate(outputs, rows, columns, make(base), weights, &gradient)
+    }
+  }
+
+  private static func check<Scalar: RecurrenceScalar>(_ weights: [Scalar]?, rows: Int) throws(ShapeError) {
+    guard let weights else { return }
+    try ShapeError.check("weights", weights.count, is: ("N", rows))
+    for (row, weight) in weights.enumerated() where !(weight >= 0 && weight.isFinite) {
+      throw ShapeError("weights[\(row)]", expected: "a finite number of at least 0", actual: "\(weight)")
+    }
+  }
+
+  private static func evaluate<Scalar: RecurrenceScalar>(
+    _ outputs: [Scalar], _ rows: Int, _ columns: Int, _ targets: LossTargets<Scalar>, _ weights: [Scalar]?,
+    _ gradient: inout [Scalar]
+  ) throws(ShapeError) -> Double {
+    try ShapeError.check("gradient", gradient.count, is: ("N", rows), ("K", columns))
+    if rows == 0 || columns == 0 { return 0 }
+    var evaluator = LossEvaluator<Scalar>(rows: rows)
+    return unsafe outputs.withUnsafeBufferPointer { outputs in
+      unsafe gradient.withUnsafeMutableBufferPointer { gradient in
+        let x = unsafe MatrixView(outputs, rows: rows, columns: columns, name: "outputs")
+        let g = unsafe MutableMatrixView(gradient, rows: rows, columns: columns, name: "gradient")
+        guard let weights else { return unsafe evaluator.evaluate(x, targets: targets, gradient: g) }
+        return unsafe weights.withUnsafeBufferPointer {
+          unsafe evaluator.evaluate(x, targets: targets, weights: $0.baseAddress, gradient: g)
+        }
+      }
+    }
+  }
+}
