@@ -148,7 +148,7 @@ extension RecurrentStack {
     }
   }
 
-  private func checkLayout(
+  func checkLayout(
     _ states: RecurrentStates<Scalar>, _ name: String, batch: Int
   ) throws(ShapeError) {
     let names = shape.plan.stateNames

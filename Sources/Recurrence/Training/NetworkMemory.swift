@@ -1,0 +1,214 @@
+import RecurrenceKernels
+
+/// The sizes of a pass through a network.
+struct NetworkUse: Hashable {
+  var steps: Int
+  var batch: Int
+  var threads: Int
+  var ragged: Bool
+  var readout: Readout
+}
+
+/// What a pass through a network reads, checked.
+struct NetworkCall<Scalar: RecurrenceScalar> {
+  var input: SequenceInput<Scalar>
+  var targets: SequenceTargets<Scalar>
+  var steps: Int
+  var batch: Int
+  var lengths: [Int]?
+  /// One for each row that the loss is of.
+  var weights: [Scalar]?
+}
+
+/// The arrays between the layers of a network: one slab, laid out once.
+///
+/// Rows that the output layer reads, M: T·B where it reads every step, B where it reads the last.
+struct NetworkMemory<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
+  let use: NetworkUse
+  private let slab: AlignedBuffer<Scalar>
+  private let at: Offsets
+  var loss: LossEvaluator<Scalar>
+  var output: DenseWorkspace<Scalar>
+
+  private struct Offsets {
+    /// [T·B, D], [T·B, H], [M, K], and the gradients of each.
+    var embedded = 0, hidden = 0, logits = 0
+    var embeddedGradient = 0, hiddenGradient = 0, logitsGradient = 0
+    /// [S, L, B, H]: states and their gradients.
+    var states = 0, stateGradients = 0
+    /// [M].
+    var weights = 0
+    var stateCount = 0
+  }
+
+  init<C: Cell>(_ network: SequenceNetwork<C, Scalar>, _ use: NetworkUse, isTraining: Bool) {
+    self.use = use
+    let (steps, batch) = (use.steps, use.batch)
+    let (units, outputs, width) = (network.recurrent.units, network.output.outputs, network.recurrent.inputs)
+    let isOfSymbols = network.embedding != nil
+    var plan = SlabPlan<Scalar>()
+    var at = Offsets()
+    let rows = use.readout == .everyStep ? plan.product(steps, batch) : batch
+    let stateCount = network.recurrent.shape.stateCount(batch: batch)
+    if isOfSymbols { at.embedded = plan.reserve(steps, batch, width) }
+    at.hidden = plan.reserve(steps, batch, units)
+    at.logits = plan.reserve(rows, outputs)
+    at.logitsGradient = plan.reserve(rows, outputs)
+    at.states = plan.reserve(stateCount)
+    at.weights = plan.reserve(rows)
+    if isTraining {
+      if isOfSymbols { at.embeddedGradient = plan.reserve(steps, batch, width) }
+      if use.readout == .everyStep { at.hiddenGradient = plan.reserve(steps, batch, units) }
+      at.stateGradients = plan.reserve(stateCount)
+    }
+    at.stateCount = stateCount
+    self.at = at
+    slab = AlignedBuffer(count: plan.count)
+    let kernels = network.recurrent.shape.kernels
+    loss = LossEvaluator(rows: rows, threads: use.threads, kernels: kernels)
+    output = network.output.makeWorkspace(threads: use.threads)
+  }
+
+  private func buffer(_ offset: Int, _ count: Int) -> UnsafeMutableBufferPointer<Scalar> {
+    unsafe UnsafeMutableBufferPointer(start: slab.unsafePointer + offset, count: count)
+  }
+
+  /// Where symbols are looked up; empty where the network reads vectors.
+  func embedded<C: Cell>(
+    _ call: NetworkCall<Scalar>, _ network: SequenceNetwork<C, Scalar>
+  )
+    -> UnsafeMutableBufferPointer<Scalar>
+  {
+    guard case .symbols(let symbols) = call.input else { return unsafe buffer(0, 0) }
+    return unsafe buffer(at.embedded, symbols.count * network.recurrent.inputs)
+  }
+  func hidden(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> { unsafe buffer(at.hidden, count) }
+  func logits(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> { unsafe buffer(at.logits, count) }
+  func embeddedGradient(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> {
+    unsafe buffer(at.embeddedGradient, count)
+  }
+  func hiddenGradient(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> { unsafe buffer(at.hiddenGradient, count) }
+  func logitsGradient(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> { unsafe buffer(at.logitsGradient, count) }
+  func states(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> { unsafe buffer(at.states, count) }
+  func stateGradients(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> { unsafe buffer(at.stateGradients, count) }
+  func weights(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> { unsafe buffer(at.weights, count) }
+}
+
+extension SequenceNetwork {
+  /// Checks everything that a pass reads, before anything is written.
+  func check(_ call: NetworkCall<Scalar>, _ use: NetworkUse, _ states: RecurrentStates<Scalar>) throws(ShapeError) {
+    let (steps, batch) = (call.steps, call.batch)
+    if !(0...use.steps).contains(steps) {
+      throw ShapeError("steps", expected: "0 to \(use.steps), which this was made for", actual: "\(steps)")
+    }
+    if !(0...use.batch).contains(batch) {
+      throw ShapeError("batch", expected: "0 to \(use.batch), which this was made for", actual: "\(batch)")
+    }
+    switch (call.input, embedding) {
+    case (.symbols(let symbols), let embedding?):
+      try ShapeError.check("symbols", symbols.count, is: ("T", steps), ("B", batch))
+      try embedding.check(symbols)
+    case (.vectors(let vectors), nil):
+      try ShapeError.check("vectors", vectors.count, is: ("T", steps), ("B", batch), ("I", recurrent.inputs))
+    case (.symbols, nil):
+      throw ShapeError("input", expected: "vectors: the network has no embedding", actual: "symbols")
+    case (.vectors, _): throw ShapeError("input", expected: "symbols: the network has an embedding", actual: "vectors")
+    }
+    let rows = use.readout == .everyStep ? steps * batch : batch
+    switch call.targets {
+    case .classes(let classes):
+      try ShapeError.check("classes", classes.count, is: ("rows", rows))
+      for (row, index) in classes.enumerated() where index < 0 || index >= output.outputs {
+        throw ShapeError("classes[\(row)]", expected: "0 to \(output.outputs - 1)", actual: "\(index)")
+      }
+    case .probabilities(let targets), .values(let targets):
+      try ShapeError.check("targets", targets.count, is: ("rows", rows), ("K", output.outputs))
+    }
+    if let weights = call.weights {
+      try ShapeError.check("weights", weights.count, is: ("rows", rows))
+      for (row, weight) in weights.enumerated() where !(weight >= 0 && weight.isFinite) {
+        throw ShapeError("weights[\(row)]", expected: "a finite number of at least 0", actual: "\(weight)")
+      }
+    }
+    try recurrent.checkLayout(states, "states", batch: batch)
+    guard let lengths = call.lengths else { return }
+    if !use.ragged {
+      throw ShapeError("lengths", expected: "none: this was made with ragged: false", actual: "\(lengths.count)")
+    }
+    try ShapeError.check("lengths", lengths.count, is: ("B", batch))
+    for (row, length) in lengths.enumerated() where !(0...steps).contains(length) {
+      throw ShapeError("lengths[\(row)]", expected: "0 to \(steps), the number of steps", actual: "\(length)")
+    }
+  }
+
+  /// The network's inputs as vectors, [T, B, I]: those of the call, or looked up into `embedded`.
+  func withVectors<Result>(
+    _ call: NetworkCall<Scalar>, embedded: UnsafeMutableBufferPointer<Scalar>,
+    _ body: (UnsafeBufferPointer<Scalar>) -> Result
+  ) -> Result {
+    switch call.input {
+    case .vectors(let vectors): return unsafe vectors.withUnsafeBufferPointer(body)
+    case .symbols(let symbols):
+      unsafe symbols.withUnsafeBufferPointer { unsafe embedding!.gather($0, into: embedded) }
+      return unsafe body(UnsafeBufferPointer(embedded))
+    }
+  }
+
+  /// What the output layer reads: h of every step, or the final h of the top layer.
+  func readOut(_ call: NetworkCall<Scalar>, _ memory: borrowing NetworkMemory<Scalar>) -> MatrixView<Scalar> {
+    let (rows, units) = (call.steps * call.batch, recurrent.units)
+    if memory.use.readout == .everyStep {
+      return unsafe MatrixView(UnsafeBufferPointer(memory.hidden(rows * units)), rows: rows, columns: units)
+    }
+    let size = call.batch * units
+    let top = unsafe UnsafeMutableBufferPointer(
+      rebasing: memory.states(recurrent.layers * size)[((recurrent.layers - 1) * size)...])
+    return unsafe MatrixView(UnsafeBufferPointer(top), rows: call.batch, columns: units)
+  }
+
+  /// Outputs, the loss, and its gradient with respect to the outputs, from what the recurrent stack left.
+  func loss(_ call: NetworkCall<Scalar>, _ memory: inout NetworkMemory<Scalar>) -> Double {
+    let x = unsafe readOut(call, memory)
+    let outputs = output.outputs
+    let rows = unsafe x.rows
+    let logits = unsafe MutableMatrixView(memory.logits(rows * outputs), rows: rows, columns: outputs)
+    let gradient = unsafe MutableMatrixView(memory.logitsGradient(rows * outputs), rows: rows, columns: outputs)
+    unsafe output.forward(x, into: logits, workspace: &memory.output)
+    let y = unsafe MatrixView(UnsafePointer(logits.base), rows: rows, columns: outputs)
+    let weights = unsafe rowWeights(call, memory)
+    switch call.targets {
+    case .classes(let classes):
+      return unsafe classes.withUnsafeBufferPointer {
+        guard let base = $0.baseAddress else { return 0 }
+        return unsafe memory.loss.evaluate(y, targets: .classes(base), weights: weights, gradient: gradient)
+      }
+    case .probabilities(let targets):
+      return unsafe targets.withUnsafeBufferPointer {
+        guard let base = $0.baseAddress else { return 0 }
+        return unsafe memory.loss.evaluate(y, targets: .probabilities(base), weights: weights, gradient: gradient)
+      }
+    case .values(let targets):
+      return unsafe targets.withUnsafeBufferPointer {
+        guard let base = $0.baseAddress else { return 0 }
+        return unsafe memory.loss.evaluate(y, targets: .values(base), weights: weights, gradient: gradient)
+      }
+    }
+  }
+
+  /// Weights of the rows: those of the call, and 0 for padded steps. Nil where all are 1.
+  private func rowWeights(
+    _ call: NetworkCall<Scalar>, _ memory: borrowing NetworkMemory<Scalar>
+  ) -> UnsafePointer<Scalar>? {
+    let isEveryStep = memory.use.readout == .everyStep
+    let rows = isEveryStep ? call.steps * call.batch : call.batch
+    if call.weights == nil && (call.lengths == nil || !isEveryStep) { return nil }
+    let weights = unsafe memory.weights(rows)
+    for row in 0..<rows { unsafe weights[row] = call.weights?[row] ?? 1 }
+    if let lengths = call.lengths, isEveryStep {
+      for (column, length) in lengths.enumerated() {
+        for t in length..<call.steps { unsafe weights[t * call.batch + column] = 0 }
+      }
+    }
+    return unsafe UnsafePointer(weights.baseAddress)
+  }
+}

@@ -1,0 +1,236 @@
+import RecurrenceKernels
+
+/// What one update did.
+public struct TrainingStep: Hashable, Sendable {
+  /// The loss before the update.
+  public var loss: Double
+  /// What clipping found and did; `clipping.norm` is the norm of the whole gradient before it.
+  public var clipping: ClippingOutcome
+  public var learningRate: Double
+}
+
+/// Trains a network: forward, loss, backward, clipping, update.
+///
+///     var trainer = SequenceTrainer(network, .adam(), steps: 50, batch: 32)
+///     var states = trainer.network.recurrent.makeStates(batch: 32)
+///     let step = try trainer.update(
+///       .symbols(x), targets: .classes(y), steps: 50, batch: 32, states: &states, learningRate: 2e-3)
+///
+/// Owns the network and all memory. In steady state an update allocates nothing but what Dispatch does to start threads;
+/// its bits do not depend on their number.
+public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sendable {
+  public var network: SequenceNetwork<C, Scalar>
+  public var optimizer: Optimizer<Scalar>
+  public var clipping: GradientClipping
+  /// How often each kind of clipping fired.
+  public var clippingCounts = ClippingCounts()
+  /// ∂loss/∂parameters of the last pass, in the order of `SequenceNetwork.parameterRanges`; after an update, clipped.
+  public private(set) var gradient: [Scalar]
+  var tape: Tape<Scalar>
+  private var memory: NetworkMemory<Scalar>
+
+  /// - Parameters:
+  ///   - steps: most steps of a pass.
+  ///   - batch: most sequences of a pass.
+  ///   - readout: the steps that have a target.
+  ///   - ragged: whether passes may be given lengths.
+  ///   - keeping: steps that the tape keeps at a time; see `RecurrentStack.makeTape`.
+  public init(
+    _ network: SequenceNetwork<C, Scalar>, _ rule: OptimizerRule, clipping: GradientClipping = GradientClipping(),
+    steps: Int, batch: Int, readout: Readout = .everyStep, ragged: Bool = false, threads: Int = 1, keeping: Int? = nil
+  ) {
+    self.network = network
+    self.clipping = clipping
+    let count = network.parameterCount
+    optimizer = Optimizer(rule, count: count, kernels: network.recurrent.shape.kernels)
+    gradient = [Scalar](repeating: 0, count: count)
+    tape = network.recurrent.makeTape(steps: steps, batch: batch, threads: threads, ragged: ragged, keeping: keeping)
+    memory = NetworkMemory(
+      network, NetworkUse(steps: steps, batch: batch, threads: threads, ragged: ragged, readout: readout),
+      isTraining: true)
+  }
+
+  /// One update.
+  ///
+  /// - Parameters:
+  ///   - input: [T, B] symbols or [T, B, I] vectors.
+  ///   - targets: of every step, [T·B], or of the last, [B]; see `SequenceTargets`.
+  ///   - lengths: [B], each from 0 to T, or nil; padded steps have no loss.
+  ///   - weights: [T·B] or [B], finite and not negative; 0 and 1 make a mask. Nil for 1.
+  ///   - states: in, the states before the first step; out, those after the last: carried, and detached.
+  ///
+  /// Throws `ShapeError` where a size does not fit; nothing is changed then. Throws `NonFiniteGradient` where that is the
+  /// policy; the states have gone on then, the network has not changed.
+  public mutating func update(
+    _ input: SequenceInput<Scalar>, targets: SequenceTargets<Scalar>, steps: Int, batch: Int, lengths: [Int]? = nil,
+    weights: [Scalar]? = nil, states: inout RecurrentStates<Scalar>, learningRate: Double
+  ) throws -> TrainingStep {
+    let loss = try computeGradient(
+      input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights, states: &states)
+    let kernels = network.recurrent.shape.kernels
+    let outcome = unsafe try gradient.withUnsafeMutableBufferPointer { unsafe try clipping.clip($0, kernels: kernels) }
+    clippingCounts.add(outcome)
+    if !outcome.isSkipped { apply(learningRate: learningRate) }
+    return TrainingStep(loss: loss, clipping: outcome, learningRate: learningRate)
+  }
+
+  /// The loss, and in `gradient` its gradient, without an update. Parameters as above.
+  public mutating func computeGradient(
+    _ input: SequenceInput<Scalar>, targets: SequenceTargets<Scalar>, steps: Int, batch: Int, lengths: [Int]? = nil,
+    weights: [Scalar]? = nil, states: inout RecurrentStates<Scalar>
+  ) throws(ShapeError) -> Double {
+    let call = NetworkCall(
+      input: input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights)
+    try network.check(call, memory.use, states)
+    return unsafe withGradient { trainer, gradient in
+      unsafe gradient.update(repeating: 0)
+      return unsafe trainer.run(call, &states, gradient)
+    }
+  }
+
+  /// The gradient, taken out for the time of `body`, which may change everything else.
+  private mutating func withGradient<Result>(
+    _ body: (inout SequenceTrainer, UnsafeMutableBufferPointer<Scalar>) -> Result
+  ) -> Result {
+    var gradient: [Scalar] = []
+    swap(&gradient, &self.gradient)
+    let result = unsafe gradient.withUnsafeMutableBufferPointer { unsafe body(&self, $0) }
+    swap(&gradient, &self.gradient)
+    return result
+  }
+
+  private mutating func run(
+    _ call: NetworkCall<Scalar>, _ states: inout RecurrentStates<Scalar>,
+    _ gradient: UnsafeMutableBufferPointer<Scalar>
+  ) -> Double {
+    let network = network
+    let ranges = network.parameterRanges
+    let (rows, units) = (call.steps * call.batch, network.recurrent.units)
+    let carried = unsafe memory.states(states.values.count)
+    unsafe states.values.withUnsafeBufferPointer { _ = unsafe carried.update(from: $0) }
+    return unsafe network.withVectors(call, embedded: memory.embedded(call, network)) { x in
+      unsafe withOptional(call.lengths) { lengths in
+        unsafe network.recurrent.forward(
+          x, steps: call.steps, batch: call.batch, lengths: lengths, initialStates: UnsafeBufferPointer(carried),
+          outputs: memory.hidden(rows * units), finalStates: carried, tape: &tape)
+      }
+      unsafe states.values.withUnsafeMutableBufferPointer { _ = unsafe $0.update(from: carried) }
+      let loss = network.loss(call, &memory)
+      unsafe pullBack(call, x, UnsafeMutableBufferPointer(rebasing: gradient[ranges.output]), carried.count)
+      let embedded = unsafe network.embedding == nil ? nil : memory.embeddedGradient(x.count)
+      let stateGradients = unsafe UnsafeBufferPointer(memory.stateGradients(carried.count))
+      unsafe network.recurrent.backward(
+        x,
+        outputGradients: memory.use.readout == .everyStep
+          ? UnsafeBufferPointer(memory.hiddenGradient(rows * units)) : nil,
+        finalStateGradients: memory.use.readout == .everyStep ? nil : stateGradients,
+        parameterGradients: UnsafeMutableBufferPointer(rebasing: gradient[ranges.recurrent]), inputGradients: embedded,
+        tape: &tape)
+      if case .symbols(let symbols) = call.input, let source = unsafe embedded?.baseAddress {
+        unsafe symbols.withUnsafeBufferPointer { symbols in
+          guard let symbols = symbols.baseAddress else { return }
+          unsafe network.recurrent.shape.kernels.table.addRows(
+            source, symbols, rows: rows, columns: network.recurrent.inputs, to: gradient.baseAddress!)
+        }
+      }
+      return loss
+    }
+  }
+
+  /// Through the output layer: to the gradient of every step's h, or to that of the top layer's final h.
+  private mutating func pullBack(
+    _ call: NetworkCall<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ gradient: UnsafeMutableBufferPointer<Scalar>,
+    _ stateCount: Int
+  ) {
+    let network = network
+    let (outputs, units) = (network.output.outputs, network.recurrent.units)
+    let input = unsafe network.readOut(call, memory)
+    let rows = unsafe input.rows
+    var target = unsafe memory.hiddenGradient(rows * units)
+    if memory.use.readout == .lastStep {
+      let all = unsafe memory.stateGradients(stateCount)
+      unsafe all.update(repeating: 0)
+      let top = (network.recurrent.layers - 1) * rows * units
+      unsafe target = UnsafeMutableBufferPointer(rebasing: all[top..<(top + rows * units)])
+    }
+    unsafe network.output.backward(
+      input,
+      outputGradient: MatrixView(
+        UnsafeBufferPointer(memory.logitsGradient(rows * outputs)), rows: rows, columns: outputs),
+      gradient: gradient, inputGradient: MutableMatrixView(target, rows: rows, columns: units),
+      workspace: &memory.output)
+  }
+
+  private mutating func apply(learningRate: Double) {
+    let ranges = network.parameterRanges
+    let threads = memory.use.threads
+    optimizer.advance()
+    unsafe withGradient { trainer, gradient in
+      func update(_ parameters: inout [Scalar], _ optimizer: inout Optimizer<Scalar>, _ range: Range<Int>) {
+        unsafe parameters.withUnsafeMutableBufferPointer {
+          unsafe optimizer.update(
+            $0, UnsafeBufferPointer(rebasing: gradient[range]), at: range.lowerBound, learningRate: learningRate,
+            threads: threads)
+        }
+      }
+      if trainer.network.embedding != nil {
+        update(&trainer.network.embedding!.parameters, &trainer.optimizer, ranges.embedding)
+      }
+      trainer.network.recurrent.withParameters { update(&$0, &trainer.optimizer, ranges.recurrent) }
+      update(&trainer.network.output.parameters, &trainer.optimizer, ranges.output)
+    }
+  }
+}
+
+/// Measures a network's loss, and leaves its outputs to be read.
+public struct SequenceEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
+  private var workspace: InferenceWorkspace<Scalar>
+  private var memory: NetworkMemory<Scalar>
+  /// Rows and columns of the last outputs.
+  private var shape = (rows: 0, columns: 0)
+
+  /// Memory for passes of at most these sizes. Parameters as in `SequenceTrainer`.
+  public init<C: Cell>(
+    _ network: SequenceNetwork<C, Scalar>, steps: Int, batch: Int, readout: Readout = .everyStep, ragged: Bool = false,
+    threads: Int = 1
+  ) {
+    workspace = network.recurrent.makeWorkspace(steps: steps, batch: batch, threads: threads, ragged: ragged)
+    memory = NetworkMemory(
+      network, NetworkUse(steps: steps, batch: batch, threads: threads, ragged: ragged, readout: readout),
+      isTraining: false)
+  }
+
+  /// The loss. The network is the one this was made for, its parameters may have changed since. Other parameters as in
+  /// `SequenceTrainer.update`.
+  public mutating func loss<C: Cell>(
+    of network: SequenceNetwork<C, Scalar>, _ input: SequenceInput<Scalar>, targets: SequenceTargets<Scalar>,
+    steps: Int, batch: Int, lengths: [Int]? = nil, weights: [Scalar]? = nil, states: inout RecurrentStates<Scalar>
+  ) throws(ShapeError) -> Double {
+    let call = NetworkCall(
+      input: input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights)
+    try network.check(call, memory.use, states)
+    let carried = unsafe memory.states(states.values.count)
+    unsafe states.values.withUnsafeBufferPointer { _ = unsafe carried.update(from: $0) }
+    unsafe network.withVectors(call, embedded: memory.embedded(call, network)) { x in
+      unsafe withOptional(call.lengths) { lengths in
+        unsafe network.recurrent.forward(
+          x, steps: steps, batch: batch, lengths: lengths, initialStates: UnsafeBufferPointer(carried),
+          outputs: memory.hidden(steps * batch * network.recurrent.units), finalStates: carried,
+          workspace: &workspace)
+      }
+    }
+    unsafe states.values.withUnsafeMutableBufferPointer { _ = unsafe $0.update(from: carried) }
+    shape = (memory.use.readout == .everyStep ? steps * batch : batch, network.output.outputs)
+    return network.loss(call, &memory)
+  }
+
+  /// The outputs (logits) of the last pass, [rows, K].
+  public var outputs: [Scalar] { unsafe Array(memory.logits(shape.rows * shape.columns)) }
+}
+
+private func withOptional<Element>(
+  _ array: [Element]?, _ body: (UnsafeBufferPointer<Element>?) -> Void
+) {
+  guard let array else { return body(nil) }
+  unsafe array.withUnsafeBufferPointer { unsafe body($0) }
+}
