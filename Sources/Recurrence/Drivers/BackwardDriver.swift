@@ -62,8 +62,15 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     var planes = 0
     while t >= chunk.lowerBound {
       let step = unsafe step(t, layer, chunk, tapeStart: tapeStart, call)
-      // The product of the step after, ending in the backward of this one.
-      unsafe run(product, planes: planes, .backward, step, rows: count(t))
+      if let trace = memory.trace {
+        // ∂L/∂h_t is whole between the product and the cell's backward. Apart, both leave the same bits.
+        unsafe run(product, planes: planes, nil, step, rows: 0)
+        unsafe trace.record(step, layer: layer, state: t + 1, first: rows.lowerBound, count: count(t))
+        unsafe run(nil, planes: 0, .backward, step, rows: count(t))
+      } else {
+        // The product of the step after, ending in the backward of this one.
+        unsafe run(product, planes: planes, .backward, step, rows: count(t))
+      }
       if stages > 1 {
         let δq = unsafe memory.operandGradient(first: rows.lowerBound)
         let second = unsafe throughU(layer, stage: 1, step, rows: count(t), into: δq, start: .bias)
@@ -77,6 +84,12 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     if let product = unsafe product {
       let step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
       unsafe run(product, planes: planes, nil, step, rows: 0)
+    }
+    if chunk.lowerBound == 0, let trace = memory.trace {
+      var step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
+      unsafe step.hiddenGradient = unsafe memory.hiddenGradient(layer) + rows.lowerBound * shape.units
+      unsafe step.hiddenGradientStride = shape.units
+      unsafe trace.record(step, layer: layer, state: 0, first: rows.lowerBound, count: rows.count)
     }
   }
 

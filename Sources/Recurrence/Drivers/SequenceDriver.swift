@@ -26,6 +26,7 @@ extension SequenceMemory {
   /// in the order of the schedule.
   func backward(_ weights: PackedStack<Scalar>, parameters: UnsafePointer<Scalar>, _ call: BackwardCall<Scalar>) {
     unsafe packBackwardWeights(parameters)
+    trace?.reset()
     if !schedule.isUniform, let given = unsafe call.outputGradient {
       nonisolated(unsafe) let gradient = unsafe given
       inParts { [self] _, rows in

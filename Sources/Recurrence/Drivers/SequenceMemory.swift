@@ -11,6 +11,8 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var tapedSegment = -1
   /// Multiply-adds below which a pass is not split: some 100 µs of one core. Tests pass 0.
   let smallestSplit: Double
+  /// Where a backward pass leaves ‖∂L/∂h_t‖; nil where nobody asked.
+  var trace: GradientTrace<Scalar>?
   private let at: SequenceLayout<Scalar>
   private let slab: AlignedBuffer<Scalar>
 

@@ -21,6 +21,29 @@
   /// Steps that are kept at a time; where the sequence is longer, the others are run again.
   public var keptSteps: Int { memory.use.tapeSteps! }
 
+  /// Whether backward passes measure the gradient through time. The results of a pass keep their bits; the driver's loop
+  /// reads ∂L/∂h_t of each step once more.
+  public var tracesGradients: Bool {
+    get { memory.trace != nil }
+    set {
+      if newValue == tracesGradients { return }
+      memory.trace =
+        newValue ? GradientTrace(layers: memory.shape.layers, steps: memory.use.steps, batch: memory.use.batch) : nil
+    }
+  }
+
+  /// ‖∂L/∂h_t‖ of the last backward pass, over all sequences and units: T + 1 norms, that of the initial state first.
+  ///
+  /// The derivative is total: through all later steps, and through the output of step t. Traps where `tracesGradients` was
+  /// not set, or there is no such layer.
+  public func hiddenGradientNorms(layer: Int) -> [Double] {
+    guard let trace = memory.trace else { fatalError("hiddenGradientNorms: expected a tape that traces gradients") }
+    if !(0..<memory.shape.layers).contains(layer) {
+      fatalError("layer: expected 0 to \(memory.shape.layers - 1), got \(layer)")
+    }
+    return trace.norms(layer: layer, steps: memory.schedule.steps)
+  }
+
   init(memory: SequenceMemory<Scalar>) { self.memory = memory }
 }
 
