@@ -1,0 +1,68 @@
+import Foundation
+import Recurrence
+
+/// What a run of training is, from its first update to its last: fixed when it begins, kept in its checkpoints.
+struct TrainingPlan: Codable, Equatable {
+  var text: String
+  /// Characters, and their fingerprint.
+  var characters: Int
+  var fingerprint: String
+  var cell: CellKind
+  var embedding = 64
+  var hidden = 128
+  var layers = 2
+  var seq = 50
+  var batch = 50
+  var optimizer: OptimizerRule
+  var learningRate = 2e-3
+  var schedule: LearningRateSchedule
+  var clipping: GradientClipping
+  var seed: UInt64 = 0
+}
+
+/// How far a run has come.
+struct TrainingProgress: Codable {
+  var plan: TrainingPlan
+  /// Epochs that are done, and windows of the one after them.
+  var epoch = 0
+  var window = 0
+  /// Updates made.
+  var step = 0
+  var characters = 0
+  /// Seconds of training, without validation.
+  var seconds = 0.0
+  /// Validation after each epoch, in nats a character.
+  var validations: [Double] = []
+  /// The last of them, if it was taken after the last update.
+  var validationLoss: Double?
+  var schedule: LearningRateSchedule
+  var clippingCounts = ClippingCounts()
+
+  static let name = "training.json"
+
+  init(_ plan: TrainingPlan) {
+    self.plan = plan
+    schedule = plan.schedule
+  }
+
+  func encoded() -> [UInt8] {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+    return try! [UInt8](encoder.encode(self))
+  }
+
+  static func read(_ generation: CheckpointDirectory.Generation) throws -> TrainingProgress {
+    let bytes = try generation.contents(of: name)
+    do {
+      return try JSONDecoder().decode(TrainingProgress.self, from: Data(bytes))
+    } catch {
+      throw Failure("\(generation.path(of: name)): expected the progress of a training run, got something else")
+    }
+  }
+
+  /// Epochs since validation was at its best.
+  var epochsWithoutGain: Int {
+    guard let best = validations.min(), let index = validations.firstIndex(of: best) else { return 0 }
+    return validations.count - 1 - index
+  }
+}
