@@ -33,6 +33,20 @@ public struct CheckpointDirectory: Sendable {
 
     public static func < (a: Self, b: Self) -> Bool { (a.step, a.revision) < (b.step, b.revision) }
 
+    /// The checkpoint whose own directory this is; nil where it is none.
+    public init?(at path: String) {
+      let path = path.count > 1 && path.hasSuffix("/") ? String(path.dropLast()) : path
+      let name = path.split(separator: "/").last.map(String.init) ?? ""
+      guard let found = CheckpointDirectory(FileAccess.directory(of: path)).generation(name) else { return nil }
+      self = found
+    }
+
+    init(step: Int, revision: Int, path: String) {
+      self.step = step
+      self.revision = revision
+      self.path = path
+    }
+
     /// Where one of its files is.
     public func path(of file: String) -> String { FileAccess.join(path, file) }
 

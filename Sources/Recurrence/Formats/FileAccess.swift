@@ -19,7 +19,7 @@ import Foundation
   ///
   /// Throws `FormatError` where there is none, the system does not let it be read, or it is larger than the machine's
   /// memory.
-  func contents(of path: String) throws(FormatError) -> [UInt8] {
+  package func contents(of path: String) throws(FormatError) -> [UInt8] {
     try Self.checkPath(path)
     // A pipe without a writer would never open.
     let file = try Descriptor(path, O_RDONLY | O_NONBLOCK, expected: "a file to read")

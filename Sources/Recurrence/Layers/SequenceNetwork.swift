@@ -22,21 +22,28 @@ public struct SequenceNetwork<C: Cell, Scalar: RecurrenceScalar>: Sendable {
   ///   - units: H.
   ///   - layers: L.
   ///   - outputs: K.
+  ///   - initialization: of the recurrent stack.
   ///   - seed: the same seed gives the same parameters on every platform.
   public init(
-    _ cell: C, symbols: Int, embedding width: Int, units: Int, layers: Int = 1, outputs: Int, seed: UInt64 = 0
+    _ cell: C, symbols: Int, embedding width: Int, units: Int, layers: Int = 1, outputs: Int,
+    initialization: Initialization = .standard, seed: UInt64 = 0
   ) {
     self.init(
       embedding: Embedding(symbols: symbols, width: width, seed: Self.seed(seed, 0)),
-      recurrent: RecurrentStack(cell, inputs: width, units: units, layers: layers, seed: Self.seed(seed, 1)),
+      recurrent: RecurrentStack(
+        cell, inputs: width, units: units, layers: layers, initialization: initialization, seed: Self.seed(seed, 1)),
       output: Dense(inputs: units, outputs: outputs, seed: Self.seed(seed, 2)))
   }
 
   /// A network that reads vectors of `inputs` features.
-  public init(_ cell: C, inputs: Int, units: Int, layers: Int = 1, outputs: Int, seed: UInt64 = 0) {
+  public init(
+    _ cell: C, inputs: Int, units: Int, layers: Int = 1, outputs: Int, initialization: Initialization = .standard,
+    seed: UInt64 = 0
+  ) {
     self.init(
       embedding: nil,
-      recurrent: RecurrentStack(cell, inputs: inputs, units: units, layers: layers, seed: Self.seed(seed, 1)),
+      recurrent: RecurrentStack(
+        cell, inputs: inputs, units: units, layers: layers, initialization: initialization, seed: Self.seed(seed, 1)),
       output: Dense(inputs: units, outputs: outputs, seed: Self.seed(seed, 2)))
   }
 

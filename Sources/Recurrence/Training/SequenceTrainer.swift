@@ -74,6 +74,15 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
     return TrainingStep(loss: loss, clipping: outcome, learningRate: learningRate)
   }
 
+  /// Whether passes measure the gradient through time; see `Tape.tracesGradients`.
+  public var tracesGradients: Bool {
+    get { tape.tracesGradients }
+    set { tape.tracesGradients = newValue }
+  }
+
+  /// ‖∂loss/∂h_t‖ of the last pass; see `Tape.hiddenGradientNorms`.
+  public func hiddenGradientNorms(layer: Int) -> [Double] { tape.hiddenGradientNorms(layer: layer) }
+
   /// The loss, and in `gradient` its gradient, without an update. Parameters as above.
   public mutating func computeGradient(
     _ input: SequenceInput<Scalar>, targets: SequenceTargets<Scalar>, steps: Int, batch: Int, lengths: [Int]? = nil,

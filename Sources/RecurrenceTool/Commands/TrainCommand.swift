@@ -183,7 +183,7 @@ enum TrainCommand: Command {
     _ cell: C, _ path: String, _ plan: TrainingPlan, _ vocabulary: Vocabulary
   ) throws -> SequenceNetwork<C, Float> {
     let network = try SequenceNetwork<C, Float>(cell, hasEmbedding: true) { name throws(FormatError) in
-      try FileBytes.read(path + "/" + name)
+      try FileAccess.system.contents(of: path + "/" + name)
     }
     let found = (
       network.embedding!.symbols, network.embedding!.width, network.recurrent.units, network.recurrent.layers,

@@ -46,26 +46,31 @@ struct CharacterTraining<C: Cell>: ~Copyable {
     _ plan: TrainingPlan, _ limits: Limits, network: SequenceNetwork<C, Float>, symbols: [Int32],
     vocabulary: Vocabulary, directory: CheckpointDirectory?, log: TrainingLog
   ) throws {
-    let split = Self.split(symbols.count)
+    (streams, validation) = try Self.streams(plan, symbols)
     self.plan = plan
     self.limits = limits
     self.vocabulary = vocabulary
     self.directory = directory
     self.log = log
-    do {
-      streams = try TextStreams(Array(symbols[..<split]), streams: plan.batch, window: plan.seq)
-      let rest = Array(symbols[split...])
-      validation = try TextStreams(
-        rest, streams: max(1, min(Self.validationStreams, rest.count - 1)), window: Self.validationWindow,
-        includesRest: true)
-    } catch {
-      throw Failure("\(plan.text): too short to train on: \(error)")
-    }
     trainer = SequenceTrainer(
       network, plan.optimizer, clipping: plan.clipping, steps: plan.seq, batch: plan.batch, threads: limits.threads)
     states = network.recurrent.makeStates(batch: plan.batch)
     progress = TrainingProgress(plan)
     secondsOfEarlierRuns = 0
+  }
+
+  private static func streams(_ plan: TrainingPlan, _ symbols: [Int32]) throws -> (TextStreams, TextStreams) {
+    let split = split(symbols.count)
+    let rest = Array(symbols[split...])
+    do {
+      return try (
+        TextStreams(Array(symbols[..<split]), streams: plan.batch, window: plan.seq),
+        TextStreams(
+          rest, streams: max(1, min(validationStreams, rest.count - 1)), window: validationWindow, includesRest: true)
+      )
+    } catch {
+      throw Failure("\(plan.text): too short to train on: \(error)")
+    }
   }
 
   /// The first 95 % are trained on.
