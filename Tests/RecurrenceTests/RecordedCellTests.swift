@@ -7,6 +7,7 @@ struct Underived<Base: Cell>: Cell {
   static var gates: [Gate] { Base.gates }
   static var states: [String] { Base.states }
   static var unitParameters: [String] { Base.unitParameters }
+  static var forgetGate: ForgetGate? { Base.forgetGate }
   func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { base.step(input) }
   func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { base.operand(input) }
 }

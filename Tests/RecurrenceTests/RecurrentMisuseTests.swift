@@ -245,6 +245,7 @@ enum ValueMisuse: String, Misuse {
 enum CellMisuse: String, Misuse {
   case noGates, tooManyGates, tooManyPlanes, equalGates, equalStates, noStates, equalUnitParameters, thirdStage
   case tooManySavedPlanes, unitParameterNamedAsTensor
+  case unknownForgetGate, unknownInputGate
   case undeclaredGate, undeclaredState, undeclaredUnit, undeclaredResult, undeclaredSaved, laterStage
 
   var words: [String] {
@@ -259,6 +260,8 @@ enum CellMisuse: String, Misuse {
     case .thirdStage: ["ThirdStage.gates: gate b is of stage 2, expected 0 or 1"]
     case .unitParameterNamedAsTensor: ["NamedAsTensor.unitParameters: b is the name of a tensor that every cell has"]
     case .tooManySavedPlanes: ["NineSaved.savedPlanes: expected 0 to 8, got 9"]
+    case .unknownForgetGate: ["UnknownForgetGate.forgetGate: expected one of a, b, got f"]
+    case .unknownInputGate: ["UnknownInputGate.forgetGate: expected one of a, b, got i"]
     case .undeclaredGate: ["SecondGate.step: gates: expected planes 0..<1, got plane 1"]
     case .undeclaredState: ["SecondState.step: states before the step: expected planes 0..<1, got plane 1"]
     case .undeclaredUnit: ["FirstUnit.step: units: expected planes 0..<0, got plane 0"]
@@ -280,6 +283,8 @@ enum CellMisuse: String, Misuse {
     case .thirdStage: make(ThirdStage())
     case .tooManySavedPlanes: make(NineSaved())
     case .unitParameterNamedAsTensor: make(NamedAsTensor())
+    case .unknownForgetGate: make(UnknownForgetGate())
+    case .unknownInputGate: make(UnknownInputGate())
     case .undeclaredGate: make(SecondGate())
     case .undeclaredState: make(SecondState())
     case .undeclaredUnit: make(FirstUnit())
@@ -319,6 +324,14 @@ private struct ThirdStage: Hollow { static var gates: [Gate] { ["a", Gate("b", s
 private struct NamedAsTensor: Hollow {
   static var gates: [Gate] { ["a"] }
   static var unitParameters: [String] { ["p", "b"] }
+}
+private struct UnknownForgetGate: Hollow {
+  static var gates: [Gate] { ["a", "b"] }
+  static var forgetGate: ForgetGate? { ForgetGate("f") }
+}
+private struct UnknownInputGate: Hollow {
+  static var gates: [Gate] { ["a", "b"] }
+  static var forgetGate: ForgetGate? { ForgetGate("b", inputGate: "i") }
 }
 
 private struct NineSaved: DifferentiatedCell {

@@ -17,6 +17,7 @@ struct CellPlan: Sendable {
   let unitNames: [String]
   let gateNames: [String]
   let stateNames: [String]
+  let forgetGate: ForgetGate?
   /// Position in a row of each plane, in the cell's order.
   let position: [Int]
   /// The gate at each position.
@@ -48,6 +49,11 @@ struct CellPlan: Sendable {
     for gate in gates where !(0...1).contains(gate.stage) {
       fatalError("\(name).gates: gate \(gate.name) is of stage \(gate.stage), expected 0 or 1")
     }
+    for part in [C.forgetGate?.name, C.forgetGate?.inputGate] {
+      if let part, !gates.contains(where: { $0.name == part }) {
+        fatalError("\(name).forgetGate: expected one of \(gates.map(\.name).joined(separator: ", ")), got \(part)")
+      }
+    }
     let apart = gates.indices.filter { gates[$0].isApart }
     guard gates.count + apart.count <= 8 else {
       fatalError(
@@ -74,6 +80,7 @@ struct CellPlan: Sendable {
     apartGates = apart
     gateNames = gates.map(\.name)
     stateNames = C.states
+    forgetGate = C.forgetGate
     unitNames = C.unitParameters
     planes = CellPlanes(
       gates: order.count, states: C.states.count, units: C.unitParameters.count, stages: recurrent.count)

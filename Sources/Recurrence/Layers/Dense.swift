@@ -13,21 +13,44 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
   private var storage: [Scalar]
   private(set) var packed: PackedDense<Scalar>
 
-  /// Parameters drawn from U(−1/√I, 1/√I), PyTorch's default.
-  public init(inputs: Int, outputs: Int, seed: UInt64 = 0) {
-    self.init(inputs: inputs, outputs: outputs, seed: seed, kernels: .selected)
+  /// Parameters drawn from U(−1/√I, 1/√I), PyTorch's default, unless `weights` and `bias` say otherwise.
+  ///
+  /// - Parameters:
+  ///   - inputs: I, at least 1.
+  ///   - outputs: O, at least 1.
+  ///   - weights: how W is drawn, one matrix of O rows and I columns.
+  ///   - bias: how b is drawn.
+  ///   - seed: the same seed gives the same parameters on every platform.
+  public init(
+    inputs: Int, outputs: Int, weights: Initialization.Matrix = .uniform, bias: Initialization.Vector = .uniform,
+    seed: UInt64 = 0
+  ) {
+    self.init(inputs: inputs, outputs: outputs, weights: weights, bias: bias, seed: seed, kernels: .selected)
   }
 
-  package init(inputs: Int, outputs: Int, seed: UInt64 = 0, kernels: Kernels<Scalar>) {
+  package init(
+    inputs: Int, outputs: Int, weights: Initialization.Matrix = .uniform, bias: Initialization.Vector = .uniform,
+    seed: UInt64 = 0, kernels: Kernels<Scalar>
+  ) {
     guard inputs > 0 else { fatalError("inputs: expected at least 1, got \(inputs)") }
     guard outputs > 0 else { fatalError("outputs: expected at least 1, got \(outputs)") }
     self.inputs = inputs
     self.outputs = outputs
     self.kernels = kernels
-    var generator = UniformGenerator(seed: seed)
-    let bound = 1 / Double(inputs).squareRoot()
-    storage = (0..<(outputs * inputs + outputs)).map { _ in Scalar(generator.next(in: -bound...bound)) }
+    storage = [Scalar](repeating: 0, count: outputs * inputs + outputs)
     packed = PackedDense(inputs: inputs, outputs: outputs, kernels: kernels)
+    var generator = SeededGenerator(seed: seed)
+    initialize(weights: weights, bias: bias, using: &generator)
+  }
+
+  /// Draws all parameters anew, W first; see `init`.
+  public mutating func initialize(
+    weights: Initialization.Matrix = .uniform, bias: Initialization.Vector = .uniform,
+    using generator: inout SeededGenerator
+  ) {
+    let count = outputs * inputs
+    weights.draw(into: &storage, at: 0, rows: outputs, columns: inputs, n: inputs, using: &generator)
+    bias.draw(into: &storage, count..<(count + outputs), n: inputs, using: &generator)
     pack()
   }
 

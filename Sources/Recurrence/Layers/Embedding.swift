@@ -15,15 +15,30 @@ public struct Embedding<Scalar: RecurrenceScalar>: Hashable, Sendable {
     }
   }
 
-  /// Rows drawn uniformly with mean 0 and variance 1, as wide as PyTorch's normal default.
-  public init(symbols: Int, width: Int, seed: UInt64 = 0) {
+  /// Elements drawn from N(0, 1), PyTorch's default, unless `weights` says otherwise.
+  ///
+  /// - Parameters:
+  ///   - symbols: V, at least 1.
+  ///   - width: D, at least 1.
+  ///   - weights: how E is drawn, one matrix of V rows and D columns.
+  ///   - seed: the same seed gives the same parameters on every platform.
+  public init(
+    symbols: Int, width: Int, weights: Initialization.Matrix = .normal(deviation: 1), seed: UInt64 = 0
+  ) {
     guard symbols > 0 else { fatalError("symbols: expected at least 1, got \(symbols)") }
     guard width > 0 else { fatalError("width: expected at least 1, got \(width)") }
     self.symbols = symbols
     self.width = width
-    var generator = UniformGenerator(seed: seed)
-    let bound = 3.0.squareRoot()
-    parameters = (0..<(symbols * width)).map { _ in Scalar(generator.next(in: -bound...bound)) }
+    parameters = [Scalar](repeating: 0, count: symbols * width)
+    var generator = SeededGenerator(seed: seed)
+    initialize(weights, using: &generator)
+  }
+
+  /// Draws all parameters anew; see `init`.
+  public mutating func initialize(
+    _ weights: Initialization.Matrix = .normal(deviation: 1), using generator: inout SeededGenerator
+  ) {
+    weights.draw(into: &parameters, at: 0, rows: symbols, columns: width, n: width, using: &generator)
   }
 
   /// The vectors of `indices`, [N, D] in `output`.

@@ -17,21 +17,27 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
   private(set) var packed: PackedStack<Scalar>
   private var storage: Parameters<Scalar>
 
-  /// Layers with parameters drawn from U(−1/√H, 1/√H), PyTorch's default.
+  /// Layers with parameters drawn as `initialization` says, by default from PyTorch's distributions with the forget
+  /// gate's bias of an LSTM set to 1.
   ///
   /// - Parameters:
   ///   - inputs: I, features of an input, at least 1.
   ///   - units: H, at least 1.
   ///   - layers: L, at least 1.
+  ///   - initialization: `.pyTorch` for PyTorch's plain default; see Docs/Initialization.md for others.
   ///   - seed: the same seed gives the same parameters on every platform.
-  public init(_ cell: C, inputs: Int, units: Int, layers: Int = 1, seed: UInt64 = 0) {
-    self.init(cell, inputs: inputs, units: units, layers: layers, seed: seed, kernels: .selected)
+  public init(
+    _ cell: C, inputs: Int, units: Int, layers: Int = 1, initialization: Initialization = .standard, seed: UInt64 = 0
+  ) {
+    self.init(
+      cell, inputs: inputs, units: units, layers: layers, initialization: initialization, seed: seed,
+      kernels: .selected)
   }
 
   /// - Parameter isRecorded: replays even a built-in cell from a recording.
   package init(
-    _ cell: C, inputs: Int, units: Int, layers: Int = 1, seed: UInt64 = 0, kernels: Kernels<Scalar>,
-    isRecorded: Bool = false
+    _ cell: C, inputs: Int, units: Int, layers: Int = 1, initialization: Initialization = .standard, seed: UInt64 = 0,
+    kernels: Kernels<Scalar>, isRecorded: Bool = false
   ) {
     self.cell = cell
     shape = StackShape(
@@ -39,10 +45,17 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
       layers: layers)
     packed = PackedStack(shape)
     storage = Parameters(shape.layout)
-    var generator = UniformGenerator(seed: seed)
-    let bound = 1 / Double(units).squareRoot()
-    for index in storage.values.indices { storage.values[index] = Scalar(generator.next(in: -bound...bound)) }
-    pack()
+    var generator = SeededGenerator(seed: seed)
+    initialize(initialization, using: &generator)
+  }
+
+  /// Draws all parameters anew.
+  ///
+  /// The generator goes on from where it was: a model of several layers draws from one. Parameters of `initialization`
+  /// out of their range trap with a sentence.
+  public mutating func initialize(_ initialization: Initialization, using generator: inout SeededGenerator) {
+    let shape = shape
+    withParameters { initialization.draw(into: &$0, shape.plan, shape.layout, using: &generator) }
   }
 
   public var inputs: Int { shape.inputs }
@@ -101,23 +114,3 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
 
 /// The name of a stack at a place where it has one layer, the default.
 public typealias RecurrentLayer<C: Cell, Scalar: RecurrenceScalar> = RecurrentStack<C, Scalar>
-
-/// SplitMix64 (Steele, Lea and Flood 2014): the same numbers on every platform.
-struct UniformGenerator {
-  private var state: UInt64
-
-  init(seed: UInt64) { state = seed }
-
-  mutating func next() -> UInt64 {
-    state &+= 0x9e37_79b9_7f4a_7c15
-    var z = state
-    z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
-    z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
-    return z ^ (z >> 31)
-  }
-
-  /// Uniform in the range, of 2⁵³ equidistant values.
-  mutating func next(in range: ClosedRange<Double>) -> Double {
-    range.lowerBound + (range.upperBound - range.lowerBound) * (Double(next() >> 11) * 0x1p-53)
-  }
-}

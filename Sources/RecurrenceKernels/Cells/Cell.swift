@@ -57,6 +57,9 @@ public protocol Cell: Sendable {
   static var states: [String] { get }
   /// Names of the parameters that each unit has for itself. At most eight.
   static var unitParameters: [String] { get }
+  /// The gate that decides how much of the state survives, for initialisers that set its bias; nil, the default, where
+  /// there is none.
+  static var forgetGate: ForgetGate? { get }
 
   /// The states after the step.
   func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V>
@@ -68,6 +71,7 @@ public protocol Cell: Sendable {
 extension Cell {
   public static var states: [String] { ["h"] }
   public static var unitParameters: [String] { [] }
+  public static var forgetGate: ForgetGate? { nil }
   @inlinable @inline(__always)
   public func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { input.states[0] }
 }

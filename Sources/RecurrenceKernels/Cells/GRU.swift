@@ -19,6 +19,8 @@
   @inlinable public init() {}
 
   public static var gates: [Gate] { ["r", "z", .apart("n")] }
+  /// z, which keeps.
+  public static var forgetGate: ForgetGate? { ForgetGate("z") }
   @inlinable @inline(__always) public static var savedPlanes: Int { 4 }
 
   @inlinable @inline(__always)

@@ -19,6 +19,8 @@
   @inlinable public init() {}
 
   public static var gates: [Gate] { ["r", "z", Gate("n", stage: 1)] }
+  /// z, which takes.
+  public static var forgetGate: ForgetGate? { ForgetGate("z", keeps: false) }
   @inlinable @inline(__always) public static var savedPlanes: Int { 3 }
 
   @inlinable @inline(__always)

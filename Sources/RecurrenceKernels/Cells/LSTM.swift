@@ -22,6 +22,8 @@
 
   public static var gates: [Gate] { ["i", "f", "g", "o"] }
   public static var states: [String] { ["h", "c"] }
+  /// f, with the bias 1 that Gers, Schmidhuber and Cummins (2000) and Jozefowicz, Zaremba and Sutskever (2015) advise.
+  public static var forgetGate: ForgetGate? { ForgetGate("f", inputGate: "i", usualBias: 1) }
   @inlinable @inline(__always) public static var savedPlanes: Int { 4 }
 
   @inlinable @inline(__always)

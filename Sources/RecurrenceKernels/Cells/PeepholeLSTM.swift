@@ -19,6 +19,8 @@
   public static var gates: [Gate] { ["i", "f", "g", "o"] }
   public static var states: [String] { ["h", "c"] }
   public static var unitParameters: [String] { ["p_i", "p_f", "p_o"] }
+  /// f, as in `LSTM`.
+  public static var forgetGate: ForgetGate? { ForgetGate("f", inputGate: "i", usualBias: 1) }
   @inlinable @inline(__always) public static var savedPlanes: Int { 4 }
 
   @inlinable @inline(__always)
