@@ -48,7 +48,7 @@ import Foundation
   /// Writes a file so that all of it appears under `path` at once, or nothing does and what was there remains.
   ///
   /// The bytes go to a file beside it, which then takes its name. A device or a pipe is written as it is.
-  func replace(_ path: String, with bytes: [UInt8]) throws(FormatError) {
+  package func replace(_ path: String, with bytes: [UInt8]) throws(FormatError) {
     try Self.checkPath(path)
     var status = stat()
     let exists = unsafe stat(path, &status) == 0

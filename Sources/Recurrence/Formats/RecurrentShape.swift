@@ -25,7 +25,7 @@ public struct RecurrentShape: Hashable, Sendable {
     let names = file.names(after: prefix)
     for name in names {
       guard let unsupported = StateDictName(name)?.unsupported else { continue }
-      throw file.error(prefix + name, expected: "layers of one direction, without projection", actual: unsupported)
+      throw file.error(prefix + name, expected: unsupported.expected, actual: unsupported.actual)
     }
     let (rows, inputs) = try file.matrixShape(prefix + "weight_ih_l0")
     let units = try file.matrixShape(prefix + "weight_hh_l0").columns
@@ -40,7 +40,7 @@ public struct RecurrentShape: Hashable, Sendable {
     let unitStems = Set(parts.compactMap(\.parts?.stem)).subtracting(stems)
     for (name, parts) in parts {
       guard let parts else {
-        throw file.error(prefix + name, expected: "the name of a layer's tensor", actual: "it")
+        throw file.error(prefix + name, expected: "tensors of recurrent layers", actual: "another")
       }
       let shape =
         switch parts.stem {

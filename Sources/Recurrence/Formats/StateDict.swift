@@ -38,10 +38,10 @@ struct StateDictName {
     isReverse = forward.count != name.count
   }
 
-  /// What a file must not have, where this is the name of such a thing.
-  var unsupported: String? {
-    if isReverse { return "a tensor of a bidirectional layer" }
-    return stem == "weight_hr" ? "a tensor of a projection" : nil
+  /// Of a tensor that no stack here has: what was expected, and what came.
+  var unsupported: (expected: String, actual: String)? {
+    if isReverse { return ("layers of one direction", "a reversed one") }
+    return stem == "weight_hr" ? ("layers without projection", "one that has it") : nil
   }
 }
 
@@ -59,15 +59,13 @@ extension Safetensors {
   ) throws(FormatError) {
     for name in names(after: prefix) where !expected.contains(String(name)) {
       let parts = StateDictName(name)
-      let wanted =
-        if let layers, let parts, parts.unsupported == nil, parts.layer >= layers {
-          "layers below \(layers)"
-        } else if expected.count <= 8 {
-          "no tensors but \(expected.sorted().joined(separator: ", "))"
-        } else {
-          "none of this name"
-        }
-      throw error(prefix + name, expected: wanted, actual: parts?.unsupported ?? "it")
+      var sentence = parts?.unsupported
+      if sentence == nil, let layers, let layer = parts?.layer, layer >= layers {
+        sentence = ("layers below \(layers)", "layer \(layer)")
+      }
+      let shape = self[prefix + name].map { "one of shape \(FormatError.describe($0.shape))" } ?? "one"
+      throw error(
+        prefix + name, expected: sentence?.expected ?? "no such tensor", actual: sentence?.actual ?? shape)
     }
   }
 }
