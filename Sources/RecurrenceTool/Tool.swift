@@ -5,7 +5,7 @@ import Recurrence
   static var commands: [any Command.Type] {
     [
       TrainCommand.self, GenerateCommand.self, ClassifyCommand.self, ForecastCommand.self, RunCommand.self,
-      KernelsCommand.self,
+      KernelsCommand.self, Demonstration.self,
     ]
   }
 
@@ -39,7 +39,7 @@ import Recurrence
   private static func run(_ arguments: [String]) throws {
     guard let name = arguments.first else {
       try KernelSelection.validate()
-      return try Demonstration.run()
+      return try Demonstration.run(Arguments([], options: Demonstration.options))
     }
     if ["--help", "-h", "help"].contains(name) { return print(usage) }
     guard let command = commands.first(where: { $0.name == name }) else {

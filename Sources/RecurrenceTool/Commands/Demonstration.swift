@@ -6,17 +6,30 @@ import Recurrence
 /// The adding problem (Hochreiter and Schmidhuber 1997, in the form of Le, Jaitly and Hinton 2015): T pairs of a number in
 /// [0, 1] and a mark; two numbers are marked, one in each half; the network says their sum after the last step. Always
 /// to say 1 has a mean squared error of 1/6.
-enum Demonstration {
+enum Demonstration: Command {
+  static let name = "demonstrate"
+  static let usage = "demonstrate [--svg FILE]"
+  static let summary = """
+    What the tool does without a command: an RNN, an LSTM and a GRU learn to add two numbers that were marked up to 100
+    steps ago; then it shows how much of the gradient arrives at each step on its way back through time.
+    """
+  static let options = [
+    Option("--svg", "FILE", "draw the gradients through time as a picture"),
+    Option("--help", nil, "this text"),
+  ]
+
   private static let steps = 100
   private static let units = 64
   private static let secondsForEach = 14.0
   private static let solved = 0.01
 
-  static func run() throws {
+  static func run(_ arguments: Arguments) throws {
     Interruption.listen()
     let log = Terminal(json: false)
     log.line("the adding problem: \(steps) numbers, two of them marked; what is the sum of the two?")
-    log.line(String(format: "always to say 1 has a mean squared error of %.3f; below %.2f the task is solved", 1.0 / 6, solved))
+    log.line(
+      String(
+        format: "always to say 1 has a mean squared error of %.3f; below %.2f the task is solved", 1.0 / 6, solved))
     log.line("each network: \(units) units, Adam, gradient clipped at norm 1, at most \(Int(secondsForEach)) s")
     log.line("kernels: \(KernelSelection.current.instructionSet)")
     log.line("")
@@ -32,6 +45,10 @@ enum Demonstration {
     plot(results, log)
     log.line("")
     for line in verdict(results) { log.line(line) }
+    if let path = arguments.string("--svg") {
+      let picture = GradientPicture(series: results.map { ($0.name, $0.norms) })
+      try FileAccess.system.replace(path, with: Array(picture.svg.utf8))
+    }
   }
 
   struct Result {
@@ -79,7 +96,7 @@ enum Demonstration {
 
   /// ‖∂L/∂h_t‖ against t, on a logarithmic scale.
   private static func plot(_ results: [Result], _ log: Terminal) {
-    let (columns, rows, lowest) = (60, 13, -12.0)
+    let (columns, rows, lowest) = (60, 14, -12.0)
     log.line("how much gradient is left, going back from the last step (‖∂L/∂h_t‖, that of the last step being 1)")
     var grid = Array(repeating: Array(repeating: Character(" "), count: columns), count: rows)
     for result in results.reversed() {
@@ -105,12 +122,11 @@ enum Demonstration {
   private static func verdict(_ results: [Result]) -> [String] {
     var lines: [String] = []
     for result in results {
-      let share = String(format: "%.0e", result.transport)
-      let reach =
-        if result.transport < 1e-3 { "vanishes: \(share) of it" } else { "survives: \(share) of it" }
+      let share = result.transport == 0 ? "nothing" : String(format: "%.0e", result.transport)
+      let fate = result.transport < 1e-3 ? "vanishes" : "survives"
       lines.append(
-        "\(result.name): \(result.isSolved ? "solved the task" : "did not solve the task"); on the way back over "
-          + "\(steps - 1) steps its gradient \(reach) arrives")
+        "\(result.name): \(result.isSolved ? "solved the task" : "did not solve the task"); its gradient \(fate), "
+          + "\(share) of it arrives \(steps - 1) steps back")
     }
     let gated = results.dropFirst()
     if let plain = results.first, !plain.isSolved, gated.allSatisfy(\.isSolved) {
@@ -139,7 +155,8 @@ struct AddingProblem<C: Cell>: ~Copyable {
   init(_ cell: C, steps: Int, units: Int, threads: Int) {
     self.steps = steps
     trainer = SequenceTrainer(
-      SequenceNetwork(cell, inputs: 2, units: units, outputs: 1, seed: 1), .adam(), clipping: GradientClipping(norm: 1),
+      SequenceNetwork(cell, inputs: 2, units: units, outputs: 1, initialization: .orthogonal(), seed: 1), .adam(),
+      clipping: GradientClipping(norm: 1),
       steps: steps, batch: Self.batch, readout: .lastStep, threads: threads)
   }
 

@@ -63,8 +63,14 @@ enum TrainCommand: Command {
     Option("--clip-norm", "θ", "limit of the gradient's norm, 0 for none (1; none with --clip-value)"),
     Option("--clip-value", "v", "limit of each element of the gradient"),
     Option("--non-finite", "POLICY", "throw, skip or zero: what to do with a gradient that is not finite (throw)"),
-    Option("--init", "NAME", "standard, pytorch, glorot, orthogonal, identity or chrono (standard: PyTorch's uniform\nand a forget-gate bias of 1)"),
-    Option("--initial", "DIR", "begin with the weights in DIR: embedding.safetensors, recurrent.safetensors and\noutput.safetensors, each a state_dict of PyTorch's"),
+    Option(
+      "--init", "NAME",
+      "standard, pytorch, glorot, orthogonal, identity or chrono (orthogonal: U orthogonal, W by\nGlorot, a forget-gate bias of 1)"
+    ),
+    Option(
+      "--initial", "DIR",
+      "begin with the weights in DIR: embedding.safetensors, recurrent.safetensors and\noutput.safetensors, each a state_dict of PyTorch's"
+    ),
     Option("--seed", "S", "of the initial weights (0)"),
     Option("--threads", "N", "threads (as many as there are cores); they change no bit of a result"),
     Option("--seconds", "S", "stop after S seconds of training"),
@@ -119,7 +125,7 @@ enum TrainCommand: Command {
     if let directory, let latest = try directory.generations().last {
       throw Failure("\(directory.path): holds a run of \(latest.step) updates; go on with --resume, or choose another")
     }
-    let initialization = try arguments.choice("--init", InitializationName.self) ?? .standard
+    let initialization = try arguments.choice("--init", InitializationName.self) ?? .orthogonal
     func open<C: Cell>(_ cell: C) throws {
       let network: SequenceNetwork<C, Float>
       if let path = arguments.string("--initial") {
@@ -246,7 +252,8 @@ enum TrainCommand: Command {
     if !isQuiet {
       log.terminal.line(
         "\(plan.text): \(plan.characters) characters, \(vocabulary.count) distinct; \(plan.layers) × \(plan.hidden) "
-          + "\(plan.cell.rawValue), \(parameters) parameters; \(limits.threads) thread\(limits.threads == 1 ? "" : "s")")
+          + "\(plan.cell.rawValue), \(parameters) parameters; \(limits.threads) thread\(limits.threads == 1 ? "" : "s")"
+      )
     }
     let end: CharacterTraining<C>.End
     do {

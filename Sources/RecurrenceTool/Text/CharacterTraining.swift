@@ -195,9 +195,10 @@ struct CharacterTraining<C: Cell>: ~Copyable {
     guard let directory else { return }
     lastSaved = .now
     let model = ModelFile(purpose: .languageModel, cell: plan.cell, vocabulary: vocabulary)
-    let files = try trainer.files(states: states) + [
-      (ModelFile.name, model.encoded()), (TrainingProgress.name, progress.encoded()),
-    ]
+    let files =
+      try trainer.files(states: states) + [
+        (ModelFile.name, model.encoded()), (TrainingProgress.name, progress.encoded()),
+      ]
     let generation = try directory.publish(step: progress.step, files: files)
     if let loss = progress.validationLoss, loss == progress.validations.min() { bestGeneration = generation }
     try directory.prune(keeping: [generation] + (bestGeneration.map { [$0] } ?? []))

@@ -25,7 +25,7 @@ struct ClassifierTraining<C: Cell>: ~Copyable {
   ) {
     let network = SequenceNetwork<C, Float>(
       cell, symbols: 256, embedding: sizes.embedding, units: sizes.hidden, layers: sizes.layers, outputs: labels,
-      seed: seed)
+      initialization: .orthogonal(), seed: seed)
     self.sizes = sizes
     self.threads = threads
     trainer = SequenceTrainer(
