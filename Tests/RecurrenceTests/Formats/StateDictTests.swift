@@ -85,6 +85,29 @@ struct StateDictTests {
     #expect(Dictionary(uniqueKeysWithValues: file.tensors.map { (String($0.name.dropFirst(7)), $0.shape) }) == expected)
   }
 
+  @Test(
+    arguments: [
+      ("bias_hh_l0", [10], "expected shape [5], got [10]"),
+      ("bias_ih_l1", [15], "expected layers below 1, got layer 1"),
+      ("step", [1], "expected no such tensor, got one of shape [1]"),
+      ("weight_ih_l0_reverse", [15, 3], "expected layers of one direction, got a reversed one"),
+      ("weight_hh_l0", [], "expected one of shape [15, 5], got none"),
+    ] as [(String, [Int], String)])
+  func vectorsThatDoNotFitAreNamed(_ name: String, _ shape: [Int], _ sentence: String) throws {
+    var vector = RecurrentLayer<GRU, Float>(GRU(), inputs: 3, units: 5, seed: 1).parameters
+    let before = vector
+    var file = Safetensors()
+    RecurrentLayer<GRU, Float>(GRU(), inputs: 3, units: 5, seed: 2).parameters.store(into: &file, prefix: "m.")
+    if shape.isEmpty {
+      file.remove("m." + name)
+    } else {
+      file.set("m." + name, shape: shape, [Float](repeating: 1, count: shape.reduce(1, *)))
+    }
+    let error = try #require(throws: FormatError.self) { try vector.load(file, prefix: "m.") }
+    #expect(error.description == "tensor \"m.\(name)\": \(sentence)")
+    #expect(vector == before)
+  }
+
   /// b is the sum of PyTorch's biases, and the bits of bias_ih where bias_hh is either zero; n of a GRU keeps both.
   @Test func biasesAreSummedExceptApartOnes() throws {
     var file = Safetensors()
