@@ -17,9 +17,9 @@ enum ClassifyCommand: Command {
     Option("--layers", "L", "layers (1)"),
     Option("--longest", "N", "bytes of a text that are read (200)"),
     Option("--batch", "B", "texts of an update (32)"),
-    Option("--epochs", "E", "passes over the training part (6)"),
+    Option("--epochs", "E", "passes over the training part (12)"),
     Option("--optimizer", "NAME", "sgd, momentum, nesterov, adagrad, rmsprop, adam or adamw (adam)"),
-    Option("--lr", "RATE", "learning rate (0.002)"),
+    Option("--lr", "RATE", "learning rate at first (0.002); it falls to 0 along half a cosine"),
     Option("--weight-decay", "W", "of adamw (0.01)"),
     Option("--clip-norm", "θ", "limit of the gradient's norm, 0 for none (1; none with --clip-value)"),
     Option("--clip-value", "v", "limit of each element of the gradient"),
@@ -53,7 +53,7 @@ enum ClassifyCommand: Command {
     let kind = try arguments.choice("--cell", CellKind.self) ?? .gru
     let rule = (try arguments.choice("--optimizer", OptimizerName.self) ?? .adam)
       .rule(weightDecay: try arguments.number("--weight-decay", least: 0))
-    let epochs = try arguments.integer("--epochs", 0...1_000_000) ?? 6
+    let epochs = try arguments.integer("--epochs", 0...1_000_000) ?? 12
     let rate = try arguments.number("--lr", above: 0) ?? 2e-3
     let seed = try arguments.seed() ?? 0
     let threads = try arguments.integer("--threads", 1...1024) ?? ProcessInfo.processInfo.activeProcessorCount
@@ -110,8 +110,9 @@ enum ClassifyCommand: Command {
   ) throws -> Int {
     let examples = texts.training
     var updates = 0
+    let total = Double(epochs * ((examples.count + training.sizes.batch - 1) / training.sizes.batch))
     for epoch in 0..<epochs {
-      let loss = try training.epoch(examples, learningRate: { _ in rate }) { fraction, step in
+      let loss = try training.epoch(examples, learningRate: { rate * 0.5 * (1 + cos(.pi * Double($0) / total)) }) { fraction, step in
         updates += 1
         let done = (Double(epoch) + fraction) / Double(epochs)
         let elapsed = (ContinuousClock.now - start) / .seconds(1)
