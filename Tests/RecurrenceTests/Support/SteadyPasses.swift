@@ -26,6 +26,7 @@ struct SteadyPasses<Scalar: TestScalar> {
     try runTape(stack, problem, keeping: nil, label, &meter)
     try runTape(stack, problem, keeping: 4, label, &meter)
     try runStream(stack, problem, label, &meter)
+    try runTruncated(stack, problem, label, &meter)
     meter.measure({ label("withParameters") }) { stack.withParameters { $0[0] += 1 } }
   }
 
@@ -129,6 +130,39 @@ struct SteadyPasses<Scalar: TestScalar> {
       }
     }
     meter.measure({ label("reset of a stream") }) { stream.reset() }
+  }
+
+  private func runTruncated<C: Cell>(
+    _ stack: RecurrentStack<C, Scalar>, _ problem: SequenceProblem, _ label: (String) -> String,
+    _ meter: inout some AllocationMeter
+  ) throws {
+    let (batch, window) = (shape.batch, 2)
+    let x = problem.x.prefix(window * batch * shape.inputs).map { Scalar($0) }
+    let outputGradients = problem.outputGradients.prefix(window * batch * shape.units).map { Scalar($0) }
+    var outputs = [Scalar](repeating: 0, count: window * batch * shape.units)
+    var inputGradients = [Scalar](repeating: 0, count: 3 * window * batch * shape.inputs)
+    var gradient = stack.makeGradient()
+    var truncated = TruncatedBackpropagation(
+      stack, window: window, reach: 3 * window, batch: batch, threads: threads, smallestSplit: 0)
+    for _ in 0..<3 { try truncated.forward(stack, x, outputs: &outputs) }
+    try meter.measure({ label("truncated backpropagation, arrays") }) {
+      try truncated.forward(stack, x, outputs: &outputs)
+      try truncated.backward(
+        stack, outputGradients: outputGradients, gradient: &gradient, inputGradients: &inputGradients)
+    }
+    unsafe x.withUnsafeBufferPointer { x in
+      unsafe outputGradients.withUnsafeBufferPointer { outputGradients in
+        unsafe outputs.withUnsafeMutableBufferPointer { outputs in
+          unsafe gradient.values.withUnsafeMutableBufferPointer { gradient in
+            meter.measure({ label("truncated backpropagation, buffers") }) {
+              truncated.reset(rows: CollectionOfOne(0))
+              unsafe truncated.forward(stack, x, outputs: outputs)
+              unsafe truncated.backward(stack, outputGradients: outputGradients, parameterGradients: gradient)
+            }
+          }
+        }
+      }
+    }
   }
 
   private func withOptionalBuffer(_ array: [Int]?, _ body: (UnsafeBufferPointer<Int>?) -> Void) {
