@@ -31,7 +31,7 @@ extension FormatError {
   static func tensor(_ name: String) -> String { "tensor \(quote(name))" }
 
   /// In quotation marks, without control characters, and not longer than a line.
-  static func quote(_ text: String) -> String {
+  package static func quote(_ text: String) -> String {
     let limit = 80
     var line = ""
     for scalar in text.unicodeScalars.prefix(limit) {
@@ -40,7 +40,7 @@ extension FormatError {
     return "\"\(line)\(text.unicodeScalars.count > limit ? "…" : "")\""
   }
 
-  static func describe(_ shape: [Int]) -> String {
+  package static func describe(_ shape: [Int]) -> String {
     let limit = 8
     return "[\(shape.prefix(limit).map(String.init).joined(separator: ", "))\(shape.count > limit ? ", …" : "")]"
   }

@@ -11,6 +11,8 @@ public struct Npy: Hashable, Sendable {
   public let shape: [Int]
   /// For messages; nil where the array came from no file.
   public let file: String?
+  /// Bits of an element: 32 or 64.
+  public var bitWidth: Int { 8 * encoding.byteCount }
   private let encoding: FloatEncoding
   private let bytes: ArraySlice<UInt8>
 

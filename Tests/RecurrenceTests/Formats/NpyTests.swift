@@ -28,6 +28,7 @@ struct NpyTests {
     let single = try Npy(bytes: Npy(floats, shape: shape).encoded())
     let double = try Npy(bytes: Npy(doubles, shape: shape).encoded())
     #expect(single.shape == shape && double.shape == shape)
+    #expect(single.bitWidth == 32 && double.bitWidth == 64)
     #expect(try single.values(as: Float.self).map(\.bitPattern) == floats.map(\.bitPattern))
     #expect(try double.values(as: Double.self).map(\.bitPattern) == doubles.map(\.bitPattern))
     // Widening keeps every value; only the payload of a NaN is the processor's business.
