@@ -1,4 +1,3 @@
-import Foundation
 import RecurrenceKernels
 
 /// A loss over rows of outputs, and its gradient. The formulas stand in `LossKernel`.
@@ -72,7 +71,7 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
       let weight = if let weights = unsafe weights { unsafe weights[row].asDouble } else { 1.0 }
       if weight == 0 { continue }
       let value = unsafe sums.unsafePointer[row]
-      sum += weight * (isOfClasses ? unsafe log(value) + shifts.unsafePointer[row] : value)
+      sum += weight * (isOfClasses ? unsafe DeterministicMath.log(value) + shifts.unsafePointer[row] : value)
     }
     return sum / total
   }

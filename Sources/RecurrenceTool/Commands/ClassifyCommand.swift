@@ -110,9 +110,10 @@ enum ClassifyCommand: Command {
   ) throws -> Int {
     let examples = texts.training
     var updates = 0
-    let total = Double(epochs * ((examples.count + training.sizes.batch - 1) / training.sizes.batch))
+    let perEpoch = (examples.count + training.sizes.batch - 1) / training.sizes.batch
+    let schedule = LearningRateSchedule.cosine(rate, total: max(1, epochs * perEpoch))
     for epoch in 0..<epochs {
-      let loss = try training.epoch(examples, learningRate: { rate * 0.5 * (1 + cos(.pi * Double($0) / total)) }) { fraction, step in
+      let loss = try training.epoch(examples, learningRate: schedule.rate(at:)) { fraction, step in
         updates += 1
         let done = (Double(epoch) + fraction) / Double(epochs)
         let elapsed = (ContinuousClock.now - start) / .seconds(1)

@@ -151,13 +151,12 @@ enum TrainCommand: Command {
       text: path, characters: symbols.count, fingerprint: TextFile.fingerprint(symbols), cell: kind,
       optimizer: (try arguments.choice("--optimizer", OptimizerName.self) ?? .adam)
         .rule(weightDecay: try arguments.number("--weight-decay", least: 0)),
-      schedule: .constant, clipping: try clipping(arguments))
+      schedule: .constant(2e-3), clipping: try clipping(arguments))
     if let value = try arguments.integer("--embedding", sizes) { plan.embedding = value }
     if let value = try arguments.integer("--hidden", sizes) { plan.hidden = value }
     if let value = try arguments.integer("--layers", 1...1000) { plan.layers = value }
     if let value = try arguments.integer("--seq", sizes) { plan.seq = value }
     if let value = try arguments.integer("--batch", sizes) { plan.batch = value }
-    if let value = try arguments.number("--lr", above: 0) { plan.learningRate = value }
     if let value = try arguments.seed() { plan.seed = value }
     let windows = max(0, CharacterTraining<LSTM>.split(symbols.count) - 1) / plan.batch / plan.seq
     plan.schedule = try schedule(arguments, updates: epochs * windows)
@@ -172,16 +171,21 @@ enum TrainCommand: Command {
   }
 
   private static func schedule(_ arguments: Arguments, updates: Int) throws -> LearningRateSchedule {
+    let rate = try arguments.number("--lr", above: 0) ?? 2e-3
     let decay = try arguments.number("--decay", above: 0)
     if let decay, decay >= 1 { throw UsageError("--decay: expected a number less than 1, got \(decay)") }
     let warmup = try arguments.integer("--warmup", 0...Int.max) ?? 0
     let every = try arguments.integer("--decay-every", 1...Int.max) ?? 1000
     switch try arguments.choice("--schedule", ScheduleName.self) ?? .constant {
-    case .constant: return .constant
-    case .step: return .step(every: every, factor: decay ?? 0.5)
-    case .exponential: return .exponential(factor: decay ?? 0.9999)
-    case .cosine: return .cosine(warmup: min(warmup, updates), total: max(1, updates))
-    case .plateau: return .reduceOnPlateau(factor: decay ?? 0.5)
+    case .constant: return .constant(rate)
+    case .step: return .step(rate, every: every, factor: decay ?? 0.5)
+    case .exponential: return .exponential(rate, factor: decay ?? 0.9999)
+    case .cosine:
+      if warmup >= max(1, updates) {
+        throw UsageError("--warmup: expected fewer than the \(updates) updates of the run, got \(warmup)")
+      }
+      return .cosine(rate, warmup: warmup, total: max(1, updates))
+    case .plateau: return .reduceOnPlateau(rate, factor: decay ?? 0.5, patience: 0)
     }
   }
 

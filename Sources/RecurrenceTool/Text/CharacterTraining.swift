@@ -128,10 +128,9 @@ struct CharacterTraining<C: Cell>: ~Copyable {
   private mutating func update() throws -> TrainingStep {
     let start = ContinuousClock.now
     let window = streams.window(progress.window)
-    let rate = plan.learningRate * progress.schedule.factor(at: progress.step)
     let step = try trainer.update(
       .symbols(window.inputs), targets: .classes(window.targets), steps: plan.seq, batch: plan.batch, states: &states,
-      learningRate: rate)
+      learningRate: progress.schedule.rate(at: progress.step))
     progress.seconds += (ContinuousClock.now - start) / .seconds(1)
     progress.step += 1
     progress.window += 1

@@ -14,7 +14,6 @@ struct TrainingPlan: Codable, Equatable {
   var seq = 50
   var batch = 50
   var optimizer: OptimizerRule
-  var learningRate = 2e-3
   var schedule: LearningRateSchedule
   var clipping: GradientClipping
   var seed: UInt64 = 0
