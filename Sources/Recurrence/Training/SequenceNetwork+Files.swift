@@ -21,6 +21,8 @@ extension SequenceNetwork {
       files.append(("embedding.safetensors", file.encoded()))
     }
     var file = Safetensors()
+    // Gates alone do not tell an RNN of ReLU, or a GRU that resets before the product.
+    if let kind = CellKind(recurrent.cell) { file.metadata["cell"] = kind.rawValue }
     try recurrent.store(into: &file)
     files.append(("recurrent.safetensors", file.encoded()))
     file = Safetensors()

@@ -26,12 +26,13 @@ enum Demonstration: Command {
   static func run(_ arguments: Arguments) throws {
     Interruption.listen()
     let log = Terminal(json: false)
+    log.line("instruction set  \(KernelSelection.current.instructionSet) (\(KernelSelection.current.reason))")
+    log.line("")
     log.line("the adding problem: \(steps) numbers, two of them marked; what is the sum of the two?")
     log.line(
       String(
         format: "always to say 1 has a mean squared error of %.3f; below %.2f the task is solved", 1.0 / 6, solved))
     log.line("each network: \(units) units, Adam, gradient clipped at norm 1, at most \(Int(secondsForEach)) s")
-    log.line("kernels: \(KernelSelection.current.instructionSet)")
     log.line("")
     var results: [Result] = []
     for (name, cell) in [("RNN", RNN() as any Cell), ("LSTM", LSTM()), ("GRU", GRU())] {
