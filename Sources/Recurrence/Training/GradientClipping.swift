@@ -109,7 +109,7 @@ extension GradientClipping {
     }
   }
 
-  func clip<Scalar: RecurrenceScalar>(
+  package func clip<Scalar: RecurrenceScalar>(
     _ gradient: UnsafeMutableBufferPointer<Scalar>, kernels: Kernels<Scalar>
   ) throws(NonFiniteGradient) -> ClippingOutcome {
     var outcome = ClippingOutcome(norm: 0, scale: 1, clippedValues: 0, nonFiniteValues: 0, isSkipped: false)

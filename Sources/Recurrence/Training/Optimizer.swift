@@ -123,10 +123,10 @@ public struct Optimizer<Scalar: RecurrenceScalar>: Sendable {
   }
 
   /// Begins a step that is made in parts.
-  mutating func advance() { steps += 1 }
+  package mutating func advance() { steps += 1 }
 
   /// The part of a step that updates elements from `offset` on.
-  mutating func update(
+  package mutating func update(
     _ parameters: UnsafeMutableBufferPointer<Scalar>, _ gradient: UnsafeBufferPointer<Scalar>, at offset: Int,
     learningRate: Double, threads: Int = 1
   ) {
