@@ -178,7 +178,7 @@ public struct Optimizer<Scalar: RecurrenceScalar>: Sendable {
   private func adam(
     _ η: Double, _ beta1: Double, _ beta2: Double, _ epsilon: Double, _ weightDecay: Double
   ) -> ParameterUpdate<Scalar> {
-    // Corrected for the decays that the averages are made with: 0.999 rounded to Float is off by 4·10⁻⁵ of 1 − 0.999.
+    // Corrected for the decays that the averages are made with: 0.999 rounded to Float is off by 10⁻⁵ of 1 − 0.999.
     let (decay1, decay2) = (Scalar(beta1), Scalar(beta2))
     return .adam(
       rate: Scalar(η / (1 - power(decay1.asDouble, steps))), beta1: decay1, beta2: decay2,
