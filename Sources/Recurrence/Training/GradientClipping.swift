@@ -3,7 +3,7 @@ import RecurrenceKernels
 // With ‖g‖ the Euclidean norm of the whole gradient:
 //
 //   by value    g_i ← min(max(g_i, lower), upper)
-//   by norm     g ← g · θ/‖g‖  where ‖g‖ > θ, otherwise g stays as it is, to the bit
+//   by norm     g ← g · θ/‖g‖  where ‖g‖ > θ by more than rounding, otherwise g stays as it is, to the bit
 //
 // By value first where both are asked for, so that the norm of what is used is at most θ. No ε is added to ‖g‖ (as
 // PyTorch adds 1e−6): where nothing is clipped nothing changes, and clipping twice is clipping once.
@@ -109,7 +109,7 @@ extension GradientClipping {
     }
   }
 
-  func clip<Scalar: RecurrenceScalar>(
+  package func clip<Scalar: RecurrenceScalar>(
     _ gradient: UnsafeMutableBufferPointer<Scalar>, kernels: Kernels<Scalar>
   ) throws(NonFiniteGradient) -> ClippingOutcome {
     var outcome = ClippingOutcome(norm: 0, scale: 1, clippedValues: 0, nonFiniteValues: 0, isSkipped: false)
@@ -142,7 +142,7 @@ extension GradientClipping {
         norm = unsafe ScaledNorm(g, count: count, kernels: kernels)
       }
     }
-    if let limit = self.norm, norm.exceeds(limit) {
+    if let limit = self.norm, norm.exceeds(limit, count: count) {
       outcome.scale = limit / norm.value
       unsafe norm.scale(g, count: count, to: limit, table)
     }
@@ -177,7 +177,14 @@ struct ScaledNorm<Scalar: RecurrenceScalar> {
   /// Infinite where it is beyond Double.
   var value: Double { Double(sign: .plus, exponent: exponent, significand: significand) }
 
-  func exceeds(_ limit: Double) -> Bool { value > limit }
+  /// Whether the norm is beyond a limit by more than a gradient may be that has been scaled to it.
+  ///
+  /// The factor and the products are rounded, each by half an ulp of `Scalar`. A sum of squares passes `count` / 8
+  /// additions and four roundings more, of which half enter its root, and the root is rounded; that twice, for the norm
+  /// before and after.
+  func exceeds(_ limit: Double, count: Int) -> Bool {
+    value > limit * (1 + Scalar.ulpOfOne.asDouble + (Double(count) / 8 + 10) * 0x1p-53)
+  }
 
   /// x ← x · limit/norm.
   func scale(

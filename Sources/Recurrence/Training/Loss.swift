@@ -4,8 +4,8 @@ import RecurrenceKernels
 ///
 /// A loss is the mean over rows, weighted where there are weights: Σ w_n l_n / Σ w_n. Within a row of K outputs the squared
 /// errors and binary cross-entropies are averaged too. A mask is weights of 0 and 1; a row of weight 0 is not read (it may
-/// hold NaN), and its gradient is zero. Where all weights are 0 the loss is 0. Losses are in nats and are added up in
-/// Double, in ascending order of rows.
+/// hold NaN), and its gradient is zero; a subnormal weight is 0. Where all weights are 0 the loss is 0. Losses are in nats
+/// and are added up in Double, in ascending order of rows.
 ///
 /// Holds memory for a number of rows, and allocates nothing after that. Bits do not depend on threads.
 public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
@@ -49,11 +49,13 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
       fatalError("gradient: expected \(count) × \(columns), got \(unsafe gradient.rows) × \(unsafe gradient.columns)")
     }
     if count == 0 || columns == 0 { return 0 }
-    var total = Double(count)
-    if let weights = unsafe weights {
-      total = 0
-      for row in 0..<count { total += unsafe weights[row].asDouble }
+    /// A subnormal weight is zero to the kernels, and must be here.
+    func weight(_ row: Int) -> Double {
+      guard let weights = unsafe weights else { return 1 }
+      return unsafe weights[row].isSubnormal ? 0 : weights[row].asDouble
     }
+    var total = 0.0
+    for row in 0..<count { total += weight(row) }
     nonisolated(unsafe) let call = unsafe LossOperands(
       outputs: outputs.base, targets: targets, weights: weights, sums: sums.unsafePointer,
       shifts: shifts.unsafePointer, gradient: gradient.base, columns: columns,
@@ -68,10 +70,9 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     var sum = 0.0
     let isOfClasses = if case .classes = unsafe targets { true } else { false }
     for row in 0..<count {
-      let weight = if let weights = unsafe weights { unsafe weights[row].asDouble } else { 1.0 }
-      if weight == 0 { continue }
+      if weight(row) == 0 { continue }
       let value = unsafe sums.unsafePointer[row]
-      sum += weight * (isOfClasses ? unsafe DeterministicMath.log(value) + shifts.unsafePointer[row] : value)
+      sum += weight(row) * (isOfClasses ? unsafe DeterministicMath.log(value) + shifts.unsafePointer[row] : value)
     }
     return sum / total
   }

@@ -123,10 +123,10 @@ public struct Optimizer<Scalar: RecurrenceScalar>: Sendable {
   }
 
   /// Begins a step that is made in parts.
-  mutating func advance() { steps += 1 }
+  package mutating func advance() { steps += 1 }
 
   /// The part of a step that updates elements from `offset` on.
-  mutating func update(
+  package mutating func update(
     _ parameters: UnsafeMutableBufferPointer<Scalar>, _ gradient: UnsafeBufferPointer<Scalar>, at offset: Int,
     learningRate: Double, threads: Int = 1
   ) {
@@ -178,9 +178,11 @@ public struct Optimizer<Scalar: RecurrenceScalar>: Sendable {
   private func adam(
     _ η: Double, _ beta1: Double, _ beta2: Double, _ epsilon: Double, _ weightDecay: Double
   ) -> ParameterUpdate<Scalar> {
-    .adam(
-      rate: Scalar(η / (1 - power(beta1, steps))), beta1: Scalar(beta1), beta2: Scalar(beta2),
-      correction: Scalar(1 / (1 - power(beta2, steps)).squareRoot()), epsilon: Scalar(epsilon),
+    // Corrected for the decays that the averages are made with: 0.999 rounded to Float is off by 10⁻⁵ of 1 − 0.999.
+    let (decay1, decay2) = (Scalar(beta1), Scalar(beta2))
+    return .adam(
+      rate: Scalar(η / (1 - power(decay1.asDouble, steps))), beta1: decay1, beta2: decay2,
+      correction: Scalar(1 / (1 - power(decay2.asDouble, steps)).squareRoot()), epsilon: Scalar(epsilon),
       keep: Scalar(1 - η * weightDecay))
   }
 

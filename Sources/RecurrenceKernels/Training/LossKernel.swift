@@ -143,19 +143,26 @@ public enum LossKernel<V: Vector> {
     var j = 0
     while j + V.lanes <= columns {
       let (a, b) = unsafe (V.load(x + j), V.load(y + j))
-      total = total + (softplus(a) - a * b)
+      total = total + binaryLoss(a, b)
       unsafe ((sigmoid(a) - b) * factor).store(gradient + j)
       j += V.lanes
     }
     if j < columns {
       let rest = columns - j
       let (a, b) = unsafe (V.load(x + j, count: rest), V.load(y + j, count: rest))
-      // Through memory, because softplus(0) of the lanes beyond is not zero.
-      unsafe (softplus(a) - a * b).store(gradient + j, count: rest)
+      // Through memory, because the loss of the lanes beyond is not zero.
+      unsafe binaryLoss(a, b).store(gradient + j, count: rest)
       total = unsafe total + V.load(gradient + j, count: rest)
       unsafe ((sigmoid(a) - b) * factor).store(gradient + j, count: rest)
     }
     return total.sum().asDouble
+  }
+
+  /// softplus(x) − x y, as max(x, 0) − x y + softplus(−|x|): where x is large and right, the first two cancel exactly, and
+  /// what is left is small and has all its bits.
+  @inlinable @inline(__always)
+  static func binaryLoss(_ x: V, _ y: V) -> V {
+    (V.maximum(x, .zero) - x * y) + softplus(x.magnitude.negated)
   }
 
   @inlinable @inline(__always)
