@@ -48,25 +48,44 @@ import Foundation
   /// Writes a file so that all of it appears under `path` at once, or nothing does and what was there remains.
   ///
   /// The bytes go to a file beside it, which then takes its name. A device or a pipe is written as it is.
-  package func replace(_ path: String, with bytes: [UInt8]) throws(FormatError) {
-    try Self.checkPath(path)
-    var status = stat()
-    let exists = unsafe stat(path, &status) == 0
-    if exists && status.st_mode & S_IFMT != S_IFREG {
+  package func replace(_ path: String, with bytes: [UInt8]) throws(FormatError) { try replace([(path, bytes)]) }
+
+  /// Writes files as above. None takes its name before the bytes of all are permanent: where one cannot be written, what
+  /// was there before remains under every path.
+  package func replace(_ files: [(path: String, bytes: [UInt8])]) throws(FormatError) {
+    var staged: [(temporary: String, target: String, file: (path: String, bytes: [UInt8]))] = []
+    // What was moved has left its temporary name.
+    defer { for part in staged { unsafe unlink(part.temporary) } }
+    var streams: [(path: String, bytes: [UInt8])] = []
+    for (path, bytes) in files {
+      try Self.checkPath(path)
+      var status = stat()
+      let exists = unsafe stat(path, &status) == 0
+      if exists && status.st_mode & S_IFMT != S_IFREG {
+        streams.append((path, bytes))
+        continue
+      }
+      // Through a link: what it names is replaced, not the link.
+      let target = exists ? Self.resolve(path) : path
+      let temporary = Self.join(Self.directory(of: target), ".recurrence-write-" + Self.randomName())
+      do throws(FormatError) {
+        try create(temporary, bytes)
+      } catch {
+        // The name that the caller knows.
+        throw FormatError(file: path, error.field, expected: error.expected, actual: error.actual)
+      }
+      staged.append((temporary, target, (path, bytes)))
+    }
+    for (path, bytes) in streams {
       let file = try Descriptor(path, O_WRONLY, expected: "to write \(bytes.count) bytes")
       try writeAll(bytes, to: file)
-      return
     }
-    // Through a link: what it names is replaced, not the link.
-    let target = exists ? Self.resolve(path) : path
-    let temporary = Self.join(Self.directory(of: target), ".recurrence-write-" + Self.randomName())
-    try create(temporary, bytes)
-    if retrying({ move(temporary, target) }) != 0 {
+    for (temporary, target, file) in staged {
+      if retrying({ move(temporary, target) }) == 0 { continue }
       let code = errno
-      unsafe unlink(temporary)
-      throw .system(path, expected: "to put \(bytes.count) bytes in its place", code)
+      throw .system(file.path, expected: "to put \(file.bytes.count) bytes in its place", code)
     }
-    try synchronizeDirectory(Self.directory(of: target))
+    for directory in Set(staged.map { Self.directory(of: $0.target) }) { try synchronizeDirectory(directory) }
   }
 
   /// Writes a new file and makes its content permanent. Removes it where that fails.

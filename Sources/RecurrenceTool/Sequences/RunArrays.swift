@@ -114,10 +114,11 @@ struct RunResults {
   let finalStates: [Npy]
   let gradients: Safetensors?
 
-  /// Writes what was asked for, each file whole or not at all.
+  /// Writes what was asked for: all of it, or nothing.
   func write(to files: RunFiles) throws {
-    try outputs.write(to: files.output)
-    for (state, path) in zip(finalStates, files.finalStates) { try state.write(to: path) }
-    if let gradient = files.gradient { try gradients?.write(to: gradient.to) }
+    var written = [(path: files.output, bytes: outputs.encoded())]
+    for (state, path) in zip(finalStates, files.finalStates) { written.append((path, state.encoded())) }
+    if let gradients, let path = files.gradient?.to { written.append((path, gradients.encoded())) }
+    try FileAccess.system.replace(written)
   }
 }

@@ -134,6 +134,21 @@ struct CheckpointDirectoryTests {
     #expect(try Npy(path: path).values() == [1] as [Float])
   }
 
+  /// Several files that belong together: where the last cannot be written, the first keeps what it held.
+  @Test(arguments: FailingCall.allCases) func aFailedReplacementOfSeveralLeavesThemAll(_ call: FailingCall) throws {
+    let directory = try TemporaryDirectory()
+    let paths = ["a", "b"].map { directory.path + "/" + $0 }
+    for path in paths { try FileAccess.system.replace(path, with: [1]) }
+    // The name of the first is the last thing that may fail.
+    let access = call.failing(at: call == .move ? 0 : 1, ENOSPC)
+    let error = #expect(throws: FormatError.self) { try access.replace(paths.map { ($0, [2, 3]) }) }
+    #expect(error?.file == paths[call == .move ? 0 : 1])
+    #expect(try directory.entries() == ["a", "b"])
+    for path in paths { #expect(try FileAccess.system.contents(of: path) == [1]) }
+    try FileAccess.system.replace(paths.map { ($0, [2, 3]) })
+    for path in paths { #expect(try FileAccess.system.contents(of: path) == [2, 3]) }
+  }
+
   /// A write may take some bytes only, or be interrupted; neither is an error.
   @Test func shortAndInterruptedWritesGoOn() throws {
     let directory = try TemporaryDirectory()
