@@ -43,7 +43,7 @@ import Recurrence
     }
     if ["--help", "-h", "help"].contains(name) { return print(usage) }
     guard let command = commands.first(where: { $0.name == name }) else {
-      throw UsageError("unknown command \"\(name)\"\n\(usage)")
+      throw UsageError("unknown command \"\(name)\"\ntry: recurrence --help")
     }
     let rest = Array(arguments.dropFirst())
     if rest.contains("--help") || rest.contains("-h") { return print(command.help, terminator: "") }

@@ -74,6 +74,10 @@ enum ClassifyCommand: Command {
       sizes.layers = given.layers ?? sizes.layers
       sizes.longest = given.longest ?? sizes.longest
       sizes.batch = given.batch ?? sizes.batch
+      try NetworkSize(
+        symbols: 256, inputs: sizes.embedding, units: sizes.hidden, layers: sizes.layers, outputs: texts.labels.count,
+        steps: sizes.longest, batch: sizes.batch
+      ).check(cell)
       var training = ClassifierTraining(
         cell, labels: texts.labels.count, sizes, optimizer: rule, clipping: clipping, seed: seed, threads: threads)
       announce(texts, log)
@@ -170,8 +174,10 @@ enum ClassifyCommand: Command {
 
   private static func predict(_ text: String, _ path: String, _ log: Terminal) throws {
     let saved = try SavedModel(path, best: false, purpose: .classifier)
-    guard let labels = saved.model.labels, let longest = saved.model.longest, longest > 0 else {
-      throw Failure("\(saved.generation.path): expected labels and a length, got none")
+    guard let labels = saved.model.labels, let longest = saved.model.longest,
+      (1...1_000_000).contains(longest)
+    else {
+      throw Failure("\(saved.generation.path): expected labels and a length from 1 to 1000000, got others")
     }
     func open<C: Cell>(_ cell: C) throws {
       let network = try saved.network(cell)

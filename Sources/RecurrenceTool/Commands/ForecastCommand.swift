@@ -29,6 +29,7 @@ enum ForecastCommand: Command {
     let seed = try arguments.seed() ?? 0
     let log = Terminal(json: arguments.has("--json"))
     func open<C: Cell>(_ cell: C) throws {
+      try NetworkSize(inputs: 1, units: units, outputs: 1, steps: steps, batch: Forecaster<C>.batch).check(cell)
       for readout in [Readout.everyStep, .lastStep] {
         var forecaster = Forecaster(cell, units: units, steps: steps, readout: readout, seed: seed)
         for update in 1...updates {
@@ -67,7 +68,7 @@ struct Forecaster<C: Cell>: ~Copyable {
   private let readout: Readout
   private let series: [Float]
 
-  private static var batch: Int { 32 }
+  static var batch: Int { 32 }
   /// Values that are trained on; those after them are for the test.
   private static var trained: Int { 8000 }
 

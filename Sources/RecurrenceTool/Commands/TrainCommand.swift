@@ -127,6 +127,12 @@ enum TrainCommand: Command {
     }
     let initialization = try arguments.choice("--init", InitializationName.self) ?? .orthogonal
     func open<C: Cell>(_ cell: C) throws {
+      // Windows that the text does not fill are refused later, whatever their size.
+      let streams = min(plan.batch * plan.seq, symbols.count)
+      try NetworkSize(
+        symbols: vocabulary.count, inputs: plan.embedding, units: plan.hidden, layers: plan.layers,
+        outputs: vocabulary.count, steps: 1, batch: streams
+      ).check(cell)
       let network: SequenceNetwork<C, Float>
       if let path = arguments.string("--initial") {
         network = try initialNetwork(cell, path, plan, vocabulary)

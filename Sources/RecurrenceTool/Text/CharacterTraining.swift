@@ -78,6 +78,11 @@ struct CharacterTraining<C: Cell>: ~Copyable {
 
   /// Goes on from a checkpoint.
   mutating func resume(_ generation: CheckpointDirectory.Generation, _ progress: TrainingProgress) throws {
+    if progress.window > streams.windows {
+      throw Failure(
+        "\(generation.path(of: TrainingProgress.name)): window: expected at most \(streams.windows), "
+          + "got \(progress.window)")
+    }
     try trainer.restore(states: &states) { name throws(FormatError) in try generation.contents(of: name) }
     trainer.clippingCounts = progress.clippingCounts
     self.progress = progress
