@@ -34,15 +34,21 @@ public struct GradientClipping: Hashable, Sendable, Codable {
   ///
   /// Traps with a sentence where a limit is outside its range: a negative θ would turn the gradient round.
   public init(norm: Double? = nil, values: ClosedRange<Double>? = nil, nonFinite: NonFinitePolicy = .throw) {
-    if let norm, !(norm > 0 && norm.isFinite) {
-      fatalError("norm: expected a finite number greater than 0, got \(norm)")
-    }
-    if let values, !(values.lowerBound <= 0 && values.upperBound >= 0) {
-      fatalError("values: expected a range that holds 0, got \(values)")
-    }
     self.norm = norm
     self.values = values
     self.nonFinite = nonFinite
+    if let complaint { fatalError(complaint) }
+  }
+
+  /// What is wrong with its limits; nil where nothing is.
+  package var complaint: String? {
+    if let norm, !(norm > 0 && norm.isFinite) {
+      return "norm: expected a finite number greater than 0, got \(norm)"
+    }
+    if let values, !(values.lowerBound <= 0 && values.upperBound >= 0) {
+      return "values: expected a range that holds 0, got \(values)"
+    }
+    return nil
   }
 
   /// Limits each element to ±`value`.

@@ -28,29 +28,24 @@ public enum OptimizerRule: Hashable, Sendable, Codable {
     }
   }
 
-  fileprivate func check() {
-    func fraction(_ name: String, _ value: Double) {
-      if !(value >= 0 && value < 1) { fatalError("\(name): expected at least 0 and less than 1, got \(value)") }
+  /// What is wrong with its numbers; nil where nothing is.
+  package var complaint: String? {
+    func fraction(_ name: String, _ value: Double) -> String? {
+      value >= 0 && value < 1 ? nil : "\(name): expected at least 0 and less than 1, got \(value)"
     }
-    func positive(_ name: String, _ value: Double) {
-      if !(value >= 0 && value.isFinite) { fatalError("\(name): expected a finite number of at least 0, got \(value)") }
+    func size(_ name: String, _ value: Double) -> String? {
+      value >= 0 && value.isFinite ? nil : "\(name): expected a finite number of at least 0, got \(value)"
     }
-    switch self {
-    case .sgd: break
+    return switch self {
+    case .sgd: nil
     case .momentum(let momentum), .nesterov(let momentum): fraction("momentum", momentum)
-    case .adaGrad(let epsilon): positive("epsilon", epsilon)
-    case .rmsProp(let decay, let epsilon):
-      fraction("decay", decay)
-      positive("epsilon", epsilon)
+    case .adaGrad(let epsilon): size("epsilon", epsilon)
+    case .rmsProp(let decay, let epsilon): fraction("decay", decay) ?? size("epsilon", epsilon)
     case .adam(let beta1, let beta2, let epsilon):
-      OptimizerRule.adamW(
-        beta1: beta1, beta2: beta2, epsilon: epsilon, weightDecay: 0
-      ).check()
+      fraction("beta1", beta1) ?? fraction("beta2", beta2) ?? size("epsilon", epsilon)
     case .adamW(let beta1, let beta2, let epsilon, let weightDecay):
-      fraction("beta1", beta1)
-      fraction("beta2", beta2)
-      positive("epsilon", epsilon)
-      positive("weightDecay", weightDecay)
+      fraction("beta1", beta1) ?? fraction("beta2", beta2) ?? size("epsilon", epsilon)
+        ?? size("weightDecay", weightDecay)
     }
   }
 }
@@ -88,7 +83,7 @@ public struct Optimizer<Scalar: RecurrenceScalar>: Sendable {
 
   package init(_ rule: OptimizerRule, count: Int, kernels: Kernels<Scalar>) {
     if count < 0 { fatalError("count: expected at least 0, got \(count)") }
-    rule.check()
+    if let complaint = rule.complaint { fatalError(complaint) }
     self.rule = rule
     self.count = count
     self.kernels = kernels

@@ -75,37 +75,12 @@ struct TrainingProgress: Codable {
       return "\(name): expected \(least) to \(most), got \(value)"
     }
     if !(seconds >= 0 && seconds < Double(most)) { return "seconds: expected a number from 0 on, got \(seconds)" }
-    if !(plan.learningRate >= 0 && plan.learningRate.isFinite) {
-      return "learningRate: expected a number from 0 on, got \(plan.learningRate)"
-    }
-    if !plan.optimizer.isSound { return "optimizer: expected numbers in their ranges, got \(plan.optimizer)" }
-    if let norm = plan.clipping.norm, !(norm > 0 && norm.isFinite) { return "norm: expected more than 0, got \(norm)" }
-    if let values = plan.clipping.values, !values.contains(0) {
-      return "values: expected a range with 0, got \(values)"
-    }
-    return nil
+    return plan.optimizer.complaint ?? plan.clipping.complaint
   }
 
   /// Epochs since validation was at its best.
   var epochsWithoutGain: Int {
     guard let best = validations.min(), let index = validations.firstIndex(of: best) else { return 0 }
     return validations.count - 1 - index
-  }
-}
-
-extension OptimizerRule {
-  /// Whether all its numbers are in their ranges: those of a file may not be.
-  fileprivate var isSound: Bool {
-    func fractions(_ values: Double...) -> Bool { values.allSatisfy { $0 >= 0 && $0 < 1 } }
-    func sizes(_ values: Double...) -> Bool { values.allSatisfy { $0 >= 0 && $0.isFinite } }
-    return switch self {
-    case .sgd: true
-    case .momentum(let momentum), .nesterov(let momentum): fractions(momentum)
-    case .adaGrad(let epsilon): sizes(epsilon)
-    case .rmsProp(let decay, let epsilon): fractions(decay) && sizes(epsilon)
-    case .adam(let beta1, let beta2, let epsilon): fractions(beta1, beta2) && sizes(epsilon)
-    case .adamW(let beta1, let beta2, let epsilon, let weightDecay):
-      fractions(beta1, beta2) && sizes(epsilon, weightDecay)
-    }
   }
 }
