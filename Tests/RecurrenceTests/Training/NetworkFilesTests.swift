@@ -143,7 +143,7 @@ struct TrainerFilesTests {
 
     var words: [String] {
       switch self {
-      case .embedding: ["embedding.safetensors", "[11, 5]"]
+      case .embedding: ["embedding.safetensors", "no such tensor"]
       case .recurrent: ["recurrent.safetensors", "[36, 5]"]
       case .output: ["output.safetensors", "[11, 9]"]
       case .states: ["states.safetensors", "[2, 4, 9]", "[2, 4, 8]"]
