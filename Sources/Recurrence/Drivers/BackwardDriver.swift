@@ -85,12 +85,6 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       let step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
       unsafe run(product, planes: planes, nil, step, rows: 0)
     }
-    if chunk.lowerBound == 0, let trace = memory.trace {
-      var step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
-      unsafe step.hiddenGradient = unsafe memory.hiddenGradient(layer) + rows.lowerBound * shape.units
-      unsafe step.hiddenGradientStride = shape.units
-      unsafe trace.record(step, layer: layer, state: 0, first: rows.lowerBound, count: rows.count)
-    }
   }
 
   private func run(

@@ -47,11 +47,23 @@ extension SequenceMemory {
       }
       unsafe backward(steps, weights, call)
     }
+    traceInitialStates()
     if !schedule.isUniform, let given = unsafe call.inputGradient {
       nonisolated(unsafe) let gradient = unsafe given
       inParts { [self] _, rows in
         unsafe unpack(packedInputGradient, into: gradient, width: shape.inputs, rows)
       }
+    }
+  }
+
+  /// Measures ∂L/∂h_0 of all sequences: also of those without a step, which no driver meets.
+  private func traceInitialStates() {
+    guard let trace else { return }
+    for layer in 0..<shape.layers {
+      var step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
+      unsafe step.hiddenGradient = unsafe hiddenGradient(layer)
+      unsafe step.hiddenGradientStride = shape.units
+      unsafe trace.record(step, layer: layer, state: 0, first: 0, count: schedule.batch)
     }
   }
 

@@ -66,6 +66,10 @@ enum ClassifyCommand: Command {
     )
     if texts.heldOut.isEmpty { throw Failure("\(arguments.string("--data")!): expected at least 5 texts") }
     let directory = arguments.string("--save").map { CheckpointDirectory($0) }
+    // A classifier takes the place of one that was kept before, and of nothing else.
+    if let directory, try !directory.generations().isEmpty {
+      _ = try SavedModel(directory.path, best: false, purpose: .classifier)
+    }
     Interruption.listen()
     func open<C: Cell>(_ cell: C) throws {
       var sizes = ClassifierTraining<C>.Sizes()

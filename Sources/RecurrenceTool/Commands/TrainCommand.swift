@@ -241,7 +241,7 @@ enum TrainCommand: Command {
     if symbols.count != plan.characters || TextFile.fingerprint(symbols) != plan.fingerprint {
       throw Failure("\(plan.text): expected the text that the run began with, got another")
     }
-    let directory = CheckpointDirectory(arguments.string("--save") ?? path)
+    let directory = try directory(arguments.string("--save"), resumed: path)
     func open<C: Cell>(_ cell: C) throws {
       let network = try saved.network(cell)
       var training = try CharacterTraining(
@@ -251,6 +251,21 @@ enum TrainCommand: Command {
       try finish(training, plan, vocabulary, network.parameterCount, limits, log)
     }
     try open(plan.cell.cell)
+  }
+
+  /// Where a resumed run goes on saving: old checkpoints go as new ones come, so they must be of the same run.
+  private static func directory(_ save: String?, resumed path: String) throws -> CheckpointDirectory {
+    guard let save else {
+      if CheckpointDirectory.Generation(at: path) == nil { return CheckpointDirectory(path) }
+      throw UsageError("--resume: \(path) is one checkpoint; give the directory that it lies in, or --save another")
+    }
+    let directory = CheckpointDirectory(save)
+    func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+    if resolved(save) == resolved(path) { return directory }
+    if let latest = try directory.generations().last {
+      throw Failure("\(save): holds another run, of \(latest.step) updates; choose another directory")
+    }
+    return directory
   }
 
   private static func finish<C: Cell>(
