@@ -9,9 +9,6 @@
   /// of a cell of some twenty operations stay in L1.
   @inlinable @inline(__always) public static var block: Int { 256 }
 
-  /// Scalars of scratch memory for a program of `registers` registers.
-  @inlinable public static func scratch(registers: Int) -> Int { 2 * registers * block }
-
   @inlinable @inline(never)
   static func run(
     _ cell: RecordedCellView, _ action: CellAction, _ step: CellStep<Scalar>, rows: Range<Int>, units: Range<Int>,
@@ -130,17 +127,17 @@
       }
     }
 
-    /// Copies a plane into a register.
+    /// Copies a plane into a register, or adds it.
     @inlinable @inline(never)
-    func read(_ plane: PointwisePlane, into register: UnsafeMutablePointer<Scalar>) {
+    func read(_ plane: PointwisePlane, into register: UnsafeMutablePointer<Scalar>, adding: Bool) {
       let (base, stride) = unsafe place(plane, isInput: true)
+      let own: UnsafePointer<Scalar>? = if case .gradient(0) = plane { unsafe step.outputGradient } else { nil }
       unsafe forEachVector { row, u, offset, count in
-        unsafe V.load(base + row * stride + u, count: count).store(register + offset)
-      }
-      guard case .gradient(0) = plane, let own = unsafe step.outputGradient else { return }
-      unsafe forEachVector { row, u, offset, count in
-        let carried = unsafe V.load(register + offset)
-        unsafe (carried + V.load(own + row * step.outputGradientStride + u, count: count)).store(register + offset)
+        var value = unsafe V.load(base + row * stride + u, count: count)
+        if let own = unsafe own {
+          value = unsafe value + V.load(own + row * step.outputGradientStride + u, count: count)
+        }
+        unsafe (adding ? V.load(register + offset) + value : value).store(register + offset)
       }
     }
 
@@ -198,7 +195,7 @@
         let to = unsafe register(index)
         let (a, b) = unsafe (register(instruction.a), register(instruction.b))
         switch instruction.operation {
-        case .input(let plane): unsafe read(plane, into: to)
+        case .input(let plane): unsafe read(plane, into: to, adding: false)
         case .constant(let value):
           let constant = V(value)
           for v in unsafe 0..<vectors { unsafe constant.store(to + v * V.lanes) }
@@ -253,7 +250,8 @@
       for index in unsafe 0..<program.outputs.count {
         let output = unsafe program.outputs[index]
         let seed: PointwisePlane = if case .state(let p) = output.plane { .gradient(p) } else { .operand }
-        unsafe readAdding(seed, into: adjoints + output.register * block)
+        // Two outputs may share a register.
+        unsafe read(seed, into: adjoints + output.register * block, adding: true)
       }
       var index = count
       while index > 0 {
@@ -262,19 +260,6 @@
       }
       for index in unsafe 0..<program.differentiated.count {
         unsafe write(program.differentiated[index], from: adjoints, adding: adding)
-      }
-    }
-
-    /// Adds a plane to a register: two outputs may share one.
-    @inlinable @inline(never)
-    func readAdding(_ plane: PointwisePlane, into register: UnsafeMutablePointer<Scalar>) {
-      let (base, stride) = unsafe place(plane, isInput: true)
-      unsafe forEachVector { row, u, offset, count in
-        var value = unsafe V.load(base + row * stride + u, count: count)
-        if case .gradient(0) = plane, let own = unsafe step.outputGradient {
-          value = unsafe value + V.load(own + row * step.outputGradientStride + u, count: count)
-        }
-        unsafe (V.load(register + offset) + value).store(register + offset)
       }
     }
 

@@ -1,6 +1,6 @@
 /// Runs a part of a cell's mathematics over some rows and units.
 @frozen @usableFromInline enum CellMathematicsKernel<V: Vector> {
-  /// - Parameter scratch: `registers` blocks for recorded cells, see `PointwiseProgramKernel.scratch`.
+  /// - Parameter scratch: for recorded cells, see `KernelGeometry.programScratch`.
   @inlinable @inline(never)
   static func run(
     _ mathematics: CellMathematics, _ action: CellAction, _ step: CellStep<V.Scalar>, rows: Range<Int>,
