@@ -21,7 +21,10 @@
     }
 
     @inlinable @inline(__always)
-    func store(_ value: V, _ base: UnsafeMutablePointer<Scalar>, _ offset: Int, _ count: Int) {
+    func store(
+      _ value: V, _ base: UnsafeMutablePointer<Scalar>, _ offset: Int, _ count: Int, adding: Bool = false
+    ) {
+      let value = unsafe adding ? load(UnsafePointer(base), offset, count) + value : value
       if count == V.lanes {
         unsafe value.store(base + offset)
       } else {
@@ -122,24 +125,7 @@
     @inlinable @inline(__always)
     func backward(_ cell: C, _ u: Int, _ count: Int) {
       let result = unsafe cell.backward(backwardInput(u, count, gradients: gradients(u, count)))
-      result.gates.forEach(count: C.gatePlanes) { plane, value in
-        unsafe store(
-          value, step.pointee.gates!, row * step.pointee.gateStride + step.pointee.gateColumns[plane] + u, count)
-      }
-      result.units.forEach(count: C.unitPlanes) { plane, value in
-        unsafe store(
-          value, step.pointee.gates!,
-          row * step.pointee.gateStride + step.pointee.unitColumn + plane * step.pointee.units + u, count)
-      }
-      result.previous.forEach(count: C.statePlanes) { plane, value in
-        if plane == 0 {
-          unsafe store(value, step.pointee.hiddenGradient!, row * step.pointee.hiddenGradientStride + u, count)
-        } else {
-          unsafe store(
-            value, step.pointee.otherGradient!,
-            row * step.pointee.otherGradientStride + (plane - 1) * step.pointee.units + u, count)
-        }
-      }
+      unsafe write(result, u, count, adding: false)
     }
 
     @inlinable @inline(__always)
@@ -148,29 +134,33 @@
       unsafe store(cell.savedOperand(input), step.pointee.operand!, row * step.pointee.operandStride + u, count)
       let gradient = unsafe load(step.pointee.operandGradient!, row * step.pointee.operandGradientStride + u, count)
       let result = cell.operandBackward(input, gradient: gradient)
+      unsafe write(result, u, count, adding: true)
+    }
+
+    /// Stores derivatives, or adds them to those that are there.
+    @inlinable @inline(__always)
+    func write(_ result: CellGradients<V>, _ u: Int, _ count: Int, adding: Bool) {
       result.gates.forEach(count: C.gatePlanes) { plane, value in
-        unsafe add(
-          value, step.pointee.gates!, row * step.pointee.gateStride + step.pointee.gateColumns[plane] + u, count)
+        unsafe store(
+          value, step.pointee.gates!, row * step.pointee.gateStride + step.pointee.gateColumns[plane] + u, count,
+          adding: adding)
       }
       result.units.forEach(count: C.unitPlanes) { plane, value in
-        unsafe add(
+        unsafe store(
           value, step.pointee.gates!,
-          row * step.pointee.gateStride + step.pointee.unitColumn + plane * step.pointee.units + u, count)
+          row * step.pointee.gateStride + step.pointee.unitColumn + plane * step.pointee.units + u, count,
+          adding: adding)
       }
       result.previous.forEach(count: C.statePlanes) { plane, value in
         if plane == 0 {
-          unsafe add(value, step.pointee.hiddenGradient!, row * step.pointee.hiddenGradientStride + u, count)
+          unsafe store(
+            value, step.pointee.hiddenGradient!, row * step.pointee.hiddenGradientStride + u, count, adding: adding)
         } else {
-          unsafe add(
+          unsafe store(
             value, step.pointee.otherGradient!,
-            row * step.pointee.otherGradientStride + (plane - 1) * step.pointee.units + u, count)
+            row * step.pointee.otherGradientStride + (plane - 1) * step.pointee.units + u, count, adding: adding)
         }
       }
-    }
-
-    @inlinable @inline(__always)
-    func add(_ value: V, _ base: UnsafeMutablePointer<Scalar>, _ offset: Int, _ count: Int) {
-      unsafe store(load(UnsafePointer(base), offset, count) + value, base, offset, count)
     }
   }
 
