@@ -122,29 +122,15 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     }
   }
 
-  /// C += Aᵀ · B, rows or columns of C split between threads.
+  /// C += Aᵀ · B, split between threads.
   private func add(_ a: MatrixView<Scalar>, _ b: MatrixView<Scalar>, to c: UnsafeMutablePointer<Scalar>) {
-    let (m, n) = unsafe (a.columns, b.columns)
     nonisolated(unsafe) let operands = unsafe TransposedProductOperands(
-      a: a, b: b, c: MutableMatrixView(c, rows: m, columns: n))
-    let isSmall = unsafe Double(m) * Double(n) * Double(a.rows) < memory.smallestSplit
-    let parts = isSmall ? 1 : min(threads, max(m, n))
+      a: a, b: b, c: MutableMatrixView(c, rows: a.columns, columns: b.columns))
     let table = shape.kernels.table
-    if m >= n {
-      let split = EvenSplit(m, parts: parts)
-      concurrentParts(parts) { [memory] part in
-        flushingSubnormals {
-          unsafe table.transposedProduct(
-            operands, rows: split.range(part), columns: 0..<n, scratch: memory.productScratch(part))
-        }
-      }
-    } else {
-      let split = EvenSplit(n, parts: parts)
-      concurrentParts(parts) { [memory] part in
-        flushingSubnormals {
-          unsafe table.transposedProduct(
-            operands, rows: 0..<m, columns: split.range(part), scratch: memory.productScratch(part))
-        }
+    unsafe operands.inParts(threads: threads, smallestSplit: memory.smallestSplit) { [memory] part, rows, columns in
+      flushingSubnormals {
+        unsafe table.transposedProduct(
+          operands, rows: rows, columns: columns, scratch: memory.productScratch(part))
       }
     }
   }
