@@ -54,10 +54,6 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   /// Runs the steps of one segment, from the states in `memory`, onto the tape.
   func runSegment(_ steps: Range<Int>, _ call: ForwardCall<Scalar>) {
-    for layer in 0..<shape.layers {
-      unsafe copyRows(memory.hidden(layer), to: memory.firstHidden(layer), width: shape.units)
-      unsafe copyRows(memory.other(layer), to: memory.firstOther(layer), width: shape.otherStride)
-    }
     unsafe runChunks(steps, tapeStart: steps.lowerBound, call)
   }
 

@@ -85,7 +85,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
       let count = schedule.offset(end) - schedule.offset(t)
       let previous =
         t == tapeStart
-        ? unsafe UnsafePointer(memory.firstHidden(layer))
+        ? unsafe UnsafePointer(memory.checkpointHidden(memory.tapedSegment, layer))
         : unsafe UnsafePointer(
           memory.tapeHidden(layer) + (schedule.offset(t - 1) - schedule.offset(tapeStart)) * shape.units)
       unsafe body(schedule.offset(t) - origin, previous, count)
