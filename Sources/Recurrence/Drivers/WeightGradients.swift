@@ -42,7 +42,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
       unsafe add(
         δ(layer, count: count, position: run.position, planes: run.count),
         MatrixView(input, rows: count, columns: columns),
-        to: call.gradient + shape.offset("W", layer: layer) + run.gate * shape.units * columns)
+        to: call.gradient + shape.offsets[layer].w + run.gate * shape.units * columns)
     }
   }
 
@@ -52,7 +52,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     let units = shape.units
     for (stage, runs) in shape.plan.recurrentRuns.enumerated() {
       for run in runs {
-        let c = unsafe gradient + shape.offset("U", layer: layer) + run.gate * units * units
+        let c = unsafe gradient + shape.offsets[layer].u + run.gate * units * units
         if stage == 1 {
           unsafe add(
             δ(layer, count: count, position: run.position, planes: run.count),
@@ -99,17 +99,17 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     for run in plan.inputRuns {
       unsafe addSums(
         layer, count, position: run.position, planes: run.count,
-        to: gradient + shape.offset("b", layer: layer) + run.gate * units)
+        to: gradient + shape.offsets[layer].b + run.gate * units)
     }
     for index in plan.apartGates.indices {
       unsafe addSums(
         layer, count, position: plan.position[plan.gates + index], planes: 1,
-        to: gradient + shape.offset("b_h", layer: layer) + index * units)
+        to: gradient + shape.offsets[layer].recurrentB + index * units)
     }
     if plan.planes.units > 0 {
       unsafe addSums(
         layer, count, position: plan.planes.gates, planes: plan.planes.units,
-        to: gradient + shape.unitOffset(layer: layer))
+        to: gradient + shape.offsets[layer].units)
     }
   }
 
