@@ -91,46 +91,22 @@
 
     // MARK: Planes
 
-    /// Where a plane's element for row 0 and unit 0 is, and the distance from row to row.
+    /// Where a plane that a program reads is. Run backwards, it reads gates as they were saved.
     @inlinable @inline(never)
-    func place(_ plane: PointwisePlane, isInput: Bool) -> (base: UnsafeMutablePointer<Scalar>, stride: Int) {
-      switch plane {
-      case .gate(let p):
-        if unsafe isForward == isInput || !isInput {
-          return unsafe (step.gates! + step.gateColumns[p], step.gateStride)
-        }
-        return unsafe (step.saved! + p * step.units, step.savedStride)
-      case .saved(let p): return unsafe (step.saved! + p * step.units, step.savedStride)
-      case .unit(let p):
-        if isInput { return unsafe (UnsafeMutablePointer(mutating: step.unitParameters!) + p * step.units, 0) }
-        return unsafe (step.gates! + step.unitColumn + p * step.units, step.gateStride)
-      case .previous(let p):
-        if isInput {
-          return unsafe p == 0
-            ? (UnsafeMutablePointer(mutating: step.previousHidden!), step.previousHiddenStride)
-            : (
-              UnsafeMutablePointer(mutating: step.previousOther!) + (p - 1) * step.units, step.previousOtherStride
-            )
-        }
-        return unsafe place(.gradient(p), isInput: false)
-      case .state(let p):
-        return unsafe p == 0
-          ? (step.hidden!, step.hiddenStride) : (step.other! + (p - 1) * step.units, step.otherStride)
-      case .gradient(let p):
-        return unsafe p == 0
-          ? (step.hiddenGradient!, step.hiddenGradientStride)
-          : (step.otherGradient! + (p - 1) * step.units, step.otherGradientStride)
-      case .operand:
-        return unsafe isInput
-          ? (UnsafeMutablePointer(mutating: step.operandGradient!), step.operandGradientStride)
-          : (step.operand!, step.operandStride)
-      }
+    func source(_ plane: PointwisePlane) -> (base: UnsafePointer<Scalar>, stride: Int) {
+      if case .gate(let p) = plane, unsafe !isForward { return unsafe step.source(.saved(p)) }
+      return unsafe step.source(plane)
+    }
+
+    @inlinable @inline(never)
+    func target(_ plane: PointwisePlane) -> (base: UnsafeMutablePointer<Scalar>, stride: Int) {
+      unsafe step.target(plane)
     }
 
     /// Copies a plane into a register, or adds it.
     @inlinable @inline(never)
     func read(_ plane: PointwisePlane, into register: UnsafeMutablePointer<Scalar>, adding: Bool) {
-      let (base, stride) = unsafe place(plane, isInput: true)
+      let (base, stride) = unsafe source(plane)
       let own: UnsafePointer<Scalar>? = if case .gradient(0) = plane { unsafe step.outputGradient } else { nil }
       unsafe forEachVector { row, u, offset, count in
         var value = unsafe V.load(base + row * stride + u, count: count)
@@ -144,7 +120,7 @@
     /// Copies a register into a plane, or adds it; zero where there is no register.
     @inlinable @inline(never)
     func write(_ binding: PointwiseBinding, from registers: UnsafeMutablePointer<Scalar>, adding: Bool) {
-      let (base, stride) = unsafe place(binding.plane, isInput: false)
+      let (base, stride) = unsafe target(binding.plane)
       if binding.register < 0 {
         if adding { return }
         unsafe forEachVector { row, u, _, count in unsafe V.zero.store(base + row * stride + u, count: count) }
