@@ -128,56 +128,38 @@ final class CellImplementation: Sendable {
   let savedPlanes: Int
   /// Registers of the cell's programs, zero for a cell with kernels of its own.
   let registers: Int
-  private let fused: FusedKind?
+  /// Valid while the implementation lives.
+  nonisolated(unsafe) let mathematics: CellMathematics
+  /// Owns what `mathematics` of a recorded cell points to.
   private let recorded: RecordedCell?
-
-  private enum FusedKind: Sendable {
-    case rnn(Activation), lstm, peepholeLSTM, gru, gruResetBefore
-  }
 
   /// - Parameter isRecorded: replays even a built-in cell from a recording; tests compare.
   init<C: Cell>(_ cell: C, isRecorded: Bool = false) {
     plan = CellPlan(C.self)
-    let kind: FusedKind? =
-      switch cell {
-      case let cell as RNN<Activation>: .rnn(cell.activation)
-      case is LSTM: .lstm
-      case is PeepholeLSTM: .peepholeLSTM
-      case is GRU: .gru
-      case is GRUResetBefore: .gruResetBefore
-      default: nil
-      }
-    if let kind, !isRecorded {
-      fused = kind
+    if !isRecorded, let fused = unsafe Self.fused(cell) {
+      unsafe (mathematics, savedPlanes) = unsafe fused
       recorded = nil
       registers = 0
-      savedPlanes =
-        switch kind {
-        case .rnn(let activation): activation.derivativeUsesOnlyValue ? 0 : 1
-        case .lstm: LSTM.savedPlanes
-        case .peepholeLSTM: PeepholeLSTM.savedPlanes
-        case .gru: GRU.savedPlanes
-        case .gruResetBefore: GRUResetBefore.savedPlanes
-        }
     } else {
       let recorded = RecordedCell(cell, planes: plan.planes)
-      fused = nil
       self.recorded = recorded
+      unsafe mathematics = unsafe .recorded(recorded.view)
       registers = recorded.registers
       savedPlanes = recorded.savedPlanes
     }
   }
 
-  /// Valid while the implementation lives.
-  var mathematics: CellMathematics {
-    switch fused {
-    case .rnn(let activation):
-      unsafe activation.derivativeUsesOnlyValue ? .rnn(activation) : .rnnKeepingGate(activation)
-    case .lstm: unsafe .lstm
-    case .peepholeLSTM: unsafe .peepholeLSTM
-    case .gru: unsafe .gru
-    case .gruResetBefore: unsafe .gruResetBefore
-    case nil: unsafe .recorded(recorded!.view)
+  /// The kernels of a built-in cell, and what they save.
+  private static func fused(_ cell: some Cell) -> (CellMathematics, savedPlanes: Int)? {
+    switch cell {
+    case let cell as RNN<Activation>:
+      cell.activation.derivativeUsesOnlyValue
+        ? unsafe (.rnn(cell.activation), 0) : unsafe (.rnnKeepingGate(cell.activation), 1)
+    case is LSTM: unsafe (.lstm, LSTM.savedPlanes)
+    case is PeepholeLSTM: unsafe (.peepholeLSTM, PeepholeLSTM.savedPlanes)
+    case is GRU: unsafe (.gru, GRU.savedPlanes)
+    case is GRUResetBefore: unsafe (.gruResetBefore, GRUResetBefore.savedPlanes)
+    default: nil
     }
   }
 }

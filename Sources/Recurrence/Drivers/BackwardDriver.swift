@@ -127,8 +127,10 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       unsafe step.previousHidden = unsafe UnsafePointer(memory.tapeHidden(layer) + previous * units)
       unsafe step.previousOther = unsafe UnsafePointer(memory.tapeOther(layer) + previous * shape.otherStride)
     } else {
-      unsafe step.previousHidden = unsafe UnsafePointer(memory.firstHidden(layer) + first * units)
-      unsafe step.previousOther = unsafe UnsafePointer(memory.firstOther(layer) + first * shape.otherStride)
+      let segment = memory.tapedSegment
+      unsafe step.previousHidden = unsafe UnsafePointer(memory.checkpointHidden(segment, layer) + first * units)
+      unsafe step.previousOther = unsafe UnsafePointer(
+        memory.checkpointOther(segment, layer) + first * shape.otherStride)
     }
     unsafe (step.previousHiddenStride, step.hiddenStride) = (units, units)
     unsafe (step.previousOtherStride, step.otherStride) = (shape.otherStride, shape.otherStride)

@@ -54,10 +54,6 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   /// Runs the steps of one segment, from the states in `memory`, onto the tape.
   func runSegment(_ steps: Range<Int>, _ call: ForwardCall<Scalar>) {
-    for layer in 0..<shape.layers {
-      unsafe copyRows(memory.hidden(layer), to: memory.firstHidden(layer), width: shape.units)
-      unsafe copyRows(memory.other(layer), to: memory.firstOther(layer), width: shape.otherStride)
-    }
     unsafe runChunks(steps, tapeStart: steps.lowerBound, call)
   }
 
@@ -83,7 +79,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       if count == 0 { break }
       unsafe step(t, layer, chunk, output, count: count, tapeStart: tapeStart)
     }
-    unsafe keepStates(chunk, layer, output)
+    unsafe keepStates(chunk, layer, output, tapeStart: tapeStart)
   }
 
   /// Rows of a chunk: the row of step t and this part's first sequence, and the step's base.
@@ -215,15 +211,16 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   // MARK: States
 
-  /// After a chunk: the states of every sequence after its last step so far.
-  private func keepStates(_ chunk: Range<Int>, _ layer: Int, _ output: Rows) {
+  /// After a chunk: the states of every sequence after its last step so far. Without a tape, other states than h were
+  /// computed where they are kept.
+  private func keepStates(_ chunk: Range<Int>, _ layer: Int, _ output: Rows, tapeStart: Int?) {
     for j in rows where schedule.length(j) > chunk.lowerBound {
       let last = min(chunk.upperBound, schedule.length(j)) - 1
       let row = j - rows.lowerBound
       unsafe (memory.hidden(layer) + j * shape.units)
         .update(from: output.pointer(last, self) + row * shape.units, count: shape.units)
-      if unsafe output.packedFrom != nil, memory.use.tapeSteps != nil {
-        let tapeRow = unsafe schedule.offset(last) - schedule.offset(output.packedFrom!) + j
+      if let tapeStart {
+        let tapeRow = schedule.offset(last) - schedule.offset(tapeStart) + j
         unsafe (memory.other(layer) + j * shape.otherStride)
           .update(from: memory.tapeOther(layer) + tapeRow * shape.otherStride, count: shape.otherStride)
       }

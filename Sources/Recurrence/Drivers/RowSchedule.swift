@@ -11,14 +11,12 @@ import RecurrenceKernels
   private(set) var batch = 0
   /// Whether every sequence runs through all steps.
   private(set) var isUniform = true
-  private let capacity: (steps: Int, batch: Int)
   private let active: UnsafeMutablePointer<Int>
   private let offsets: UnsafeMutablePointer<Int>
   private let order: UnsafeMutablePointer<Int>
   private let lengths: UnsafeMutablePointer<Int>
 
   init(steps: Int, batch: Int, ragged: Bool) {
-    capacity = (steps, batch)
     unsafe active = .allocate(capacity: ragged ? steps + 1 : 0)
     unsafe offsets = .allocate(capacity: ragged ? steps + 1 : 0)
     unsafe order = .allocate(capacity: ragged ? batch : 0)

@@ -87,12 +87,12 @@ extension SequenceMemory {
     for layer in 0..<shape.layers {
       unsafe table.packColumns(
         ordered(
-          parameters + shape.offset("W", layer: layer), plan, plan.inputs, columns: shape.inputs(of: layer),
+          parameters + shape.offsets[layer].w, plan, plan.inputs, columns: shape.inputs(of: layer),
           units: shape.units, staging: staging), into: backwardW(layer))
       for (stage, positions) in plan.recurrent.enumerated() {
         unsafe table.packColumns(
           ordered(
-            parameters + shape.offset("U", layer: layer), plan, positions, columns: shape.units, units: shape.units,
+            parameters + shape.offsets[layer].u, plan, positions, columns: shape.units, units: shape.units,
             staging: staging), into: backwardU(layer, stage: stage))
       }
     }

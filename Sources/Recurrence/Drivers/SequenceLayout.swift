@@ -32,9 +32,9 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   private(set) var packedInput = 0
 
   // The tape.
-  /// States before its first step; h, other states and saved planes of all its steps, layer after layer.
-  private(set) var firstHidden = 0, firstOther = 0, tapeHidden = 0, tapeOther = 0, tapeSaved = 0
-  /// States before each segment.
+  /// h, other states and saved planes of all its steps, layer after layer.
+  private(set) var tapeHidden = 0, tapeOther = 0, tapeSaved = 0
+  /// States before each segment's first step.
   private(set) var checkpoints = 0
 
   // Backward.
@@ -85,8 +85,6 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
 
   private mutating func reserveTape(_ steps: Int, _ plan: inout SlabPlan<Scalar>) {
     let (layers, batch, units) = (shape.layers, use.batch, shape.units)
-    firstHidden = plan.reserve(layers, batch, units)
-    firstOther = plan.reserve(layers, batch, shape.otherStride)
     tapeHidden = plan.reserve(layers, steps, batch, units)
     tapeOther = plan.reserve(layers, steps, batch, shape.otherStride)
     tapeSaved = plan.reserve(layers, steps, batch, shape.savedStride)

@@ -70,12 +70,6 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var packedInput: UnsafeMutablePointer<Scalar> { unsafe base + at.packedInput }
   var packedInputGradient: UnsafeMutablePointer<Scalar> { unsafe base + at.packedInputGradient }
   var packedOutputGradient: UnsafeMutablePointer<Scalar> { unsafe base + at.packedOutputGradient }
-  func firstHidden(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
-    unsafe base + at.firstHidden + layer * batch * units
-  }
-  func firstOther(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
-    unsafe base + at.firstOther + layer * batch * shape.otherStride
-  }
   private var tapeRows: Int { use.tapeSteps! * batch }
   func tapeHidden(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + at.tapeHidden + layer * tapeRows * units
@@ -86,6 +80,7 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   func tapeSaved(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + at.tapeSaved + layer * tapeRows * shape.savedStride
   }
+  /// States before a segment's first step: kept when the segment is run for the first time, and read on the way back.
   func checkpointHidden(_ segment: Int, _ layer: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + at.checkpoints + (segment * shape.layers + layer) * batch * (units + shape.otherStride)
   }

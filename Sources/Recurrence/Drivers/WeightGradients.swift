@@ -42,7 +42,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
       unsafe add(
         δ(layer, count: count, position: run.position, planes: run.count),
         MatrixView(input, rows: count, columns: columns),
-        to: call.gradient + shape.offset("W", layer: layer) + run.gate * shape.units * columns)
+        to: call.gradient + shape.offsets[layer].w + run.gate * shape.units * columns)
     }
   }
 
@@ -52,7 +52,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     let units = shape.units
     for (stage, runs) in shape.plan.recurrentRuns.enumerated() {
       for run in runs {
-        let c = unsafe gradient + shape.offset("U", layer: layer) + run.gate * units * units
+        let c = unsafe gradient + shape.offsets[layer].u + run.gate * units * units
         if stage == 1 {
           unsafe add(
             δ(layer, count: count, position: run.position, planes: run.count),
@@ -85,7 +85,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
       let count = schedule.offset(end) - schedule.offset(t)
       let previous =
         t == tapeStart
-        ? unsafe UnsafePointer(memory.firstHidden(layer))
+        ? unsafe UnsafePointer(memory.checkpointHidden(memory.tapedSegment, layer))
         : unsafe UnsafePointer(
           memory.tapeHidden(layer) + (schedule.offset(t - 1) - schedule.offset(tapeStart)) * shape.units)
       unsafe body(schedule.offset(t) - origin, previous, count)
@@ -99,17 +99,17 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     for run in plan.inputRuns {
       unsafe addSums(
         layer, count, position: run.position, planes: run.count,
-        to: gradient + shape.offset("b", layer: layer) + run.gate * units)
+        to: gradient + shape.offsets[layer].b + run.gate * units)
     }
     for index in plan.apartGates.indices {
       unsafe addSums(
         layer, count, position: plan.position[plan.gates + index], planes: 1,
-        to: gradient + shape.offset("b_h", layer: layer) + index * units)
+        to: gradient + shape.offsets[layer].recurrentB + index * units)
     }
     if plan.planes.units > 0 {
       unsafe addSums(
         layer, count, position: plan.planes.gates, planes: plan.planes.units,
-        to: gradient + shape.unitOffset(layer: layer))
+        to: gradient + shape.offsets[layer].units)
     }
   }
 
@@ -122,29 +122,15 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     }
   }
 
-  /// C += Aᵀ · B, rows or columns of C split between threads.
+  /// C += Aᵀ · B, split between threads.
   private func add(_ a: MatrixView<Scalar>, _ b: MatrixView<Scalar>, to c: UnsafeMutablePointer<Scalar>) {
-    let (m, n) = unsafe (a.columns, b.columns)
     nonisolated(unsafe) let operands = unsafe TransposedProductOperands(
-      a: a, b: b, c: MutableMatrixView(c, rows: m, columns: n))
-    let isSmall = unsafe Double(m) * Double(n) * Double(a.rows) < memory.smallestSplit
-    let parts = isSmall ? 1 : min(threads, max(m, n))
+      a: a, b: b, c: MutableMatrixView(c, rows: a.columns, columns: b.columns))
     let table = shape.kernels.table
-    if m >= n {
-      let split = EvenSplit(m, parts: parts)
-      concurrentParts(parts) { [memory] part in
-        flushingSubnormals {
-          unsafe table.transposedProduct(
-            operands, rows: split.range(part), columns: 0..<n, scratch: memory.productScratch(part))
-        }
-      }
-    } else {
-      let split = EvenSplit(n, parts: parts)
-      concurrentParts(parts) { [memory] part in
-        flushingSubnormals {
-          unsafe table.transposedProduct(
-            operands, rows: 0..<m, columns: split.range(part), scratch: memory.productScratch(part))
-        }
+    unsafe operands.inParts(threads: threads, smallestSplit: memory.smallestSplit) { [memory] part, rows, columns in
+      flushingSubnormals {
+        unsafe table.transposedProduct(
+          operands, rows: rows, columns: columns, scratch: memory.productScratch(part))
       }
     }
   }

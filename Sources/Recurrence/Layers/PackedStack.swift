@@ -45,12 +45,12 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
     for layer in 0..<shape.layers {
       let place = offsets[layer]
       let w = unsafe ordered(
-        parameters + shape.offset("W", layer: layer), plan, plan.inputs, columns: shape.inputs(of: layer),
+        parameters + shape.offsets[layer].w, plan, plan.inputs, columns: shape.inputs(of: layer),
         units: units, staging: staging)
       unsafe shape.kernels.table.packRows(w, into: memory.unsafePointer + place.w)
       for (stage, positions) in plan.recurrent.enumerated() {
         let u = unsafe ordered(
-          parameters + shape.offset("U", layer: layer), plan, positions, columns: units, units: units,
+          parameters + shape.offsets[layer].u, plan, positions, columns: units, units: units,
           staging: staging)
         unsafe shape.kernels.table.packRows(u, into: memory.unsafePointer + place.u[stage])
       }
@@ -62,16 +62,16 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
     let plan = shape.plan
     let units = shape.units
     let bias = unsafe memory.unsafePointer + offsets[layer].bias
-    let b = unsafe parameters + shape.offset("b", layer: layer)
+    let b = unsafe parameters + shape.offsets[layer].b
     for place in plan.inputs {
       unsafe (bias + place * units).update(from: b + plan.gate[place] * units, count: units)
     }
     for index in plan.apartGates.indices {
-      let own = unsafe parameters + shape.offset("b_h", layer: layer) + index * units
+      let own = unsafe parameters + shape.offsets[layer].recurrentB + index * units
       unsafe (bias + plan.position[plan.gates + index] * units).update(from: own, count: units)
     }
     unsafe (memory.unsafePointer + offsets[layer].units)
-      .update(from: parameters + shape.unitOffset(layer: layer), count: plan.planes.units * units)
+      .update(from: parameters + shape.offsets[layer].units, count: plan.planes.units * units)
   }
 
   func w(_ layer: Int) -> UnsafePointer<Scalar> { unsafe UnsafePointer(memory.unsafePointer + offsets[layer].w) }

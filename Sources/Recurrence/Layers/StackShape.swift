@@ -9,6 +9,10 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   let layers: Int
   let layout: ParameterLayout
   let gateColumns: InlineArray<8, Int>
+  /// Where each layer's tensors begin in the flat vector.
+  let offsets: [LayerOffsets]
+  /// Multiply-adds of one step of one sequence through all layers.
+  let work: Double
 
   init(cell: CellImplementation, kernels: Kernels<Scalar>, inputs: Int, units: Int, layers: Int) {
     guard inputs > 0 else { fatalError("inputs: expected at least 1, got \(inputs)") }
@@ -21,6 +25,10 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
     self.layers = layers
     layout = ParameterLayout(cell.plan, inputs: inputs, units: units, layers: layers)
     gateColumns = cell.plan.columns(units: units)
+    offsets = (0..<layers).map { [layout] in LayerOffsets(layout, cell.plan, layer: $0) }
+    work = (0..<layers).reduce(0.0) {
+      $0 + Double(cell.plan.gates * units) * Double(($1 == 0 ? inputs : units) + units)
+    }
   }
 
   var plan: CellPlan { cell.plan }
@@ -36,12 +44,19 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   /// Features that a layer reads.
   func inputs(of layer: Int) -> Int { layer == 0 ? inputs : units }
 
-  func offset(_ name: String, layer: Int) -> Int { layout.tensor(name, layer: layer)!.range.lowerBound }
-  /// Where a layer's unit parameters begin in the flat vector.
-  func unitOffset(layer: Int) -> Int { plan.unitNames.isEmpty ? 0 : offset(plan.unitNames[0], layer: layer) }
+  /// Where each tensor of a layer begins in the flat vector, found once: passes search for no names.
+  struct LayerOffsets: Sendable {
+    let w, u, b: Int
+    /// `b_h`; where no gate is apart, unused.
+    let recurrentB: Int
+    /// All unit parameters, one after the other; where there are none, unused.
+    let units: Int
 
-  /// Multiply-adds of one step of one sequence through all layers.
-  var work: Double {
-    (0..<layers).reduce(0.0) { $0 + Double(plan.gates * units) * Double(inputs(of: $1) + units) }
+    init(_ layout: ParameterLayout, _ plan: CellPlan, layer: Int) {
+      func offset(_ name: String) -> Int { layout.tensor(name, layer: layer)!.range.lowerBound }
+      (w, u, b) = (offset("W"), offset("U"), offset("b"))
+      recurrentB = plan.apartGates.isEmpty ? 0 : offset("b_h")
+      units = plan.unitNames.first.map(offset) ?? 0
+    }
   }
 }

@@ -62,7 +62,7 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     let rows = unsafe c.rows
     let panels = unsafe (c.columns + kernels.geometry.panelWidth - 1) / kernels.geometry.panelWidth
     // Rows are split while every part keeps two full tiles; below that, panels.
-    let threads = unsafe usefulThreads(c.rows, c.columns, a.columns)
+    let threads = unsafe usefulThreads(threads, c.rows, c.columns, a.columns, smallestSplit: smallestSplit)
     if rows >= 2 * kernels.geometry.tileRows * threads || panels == 1 {
       let split = EvenSplit(rows, parts: min(threads, rows))
       concurrentParts(split.parts) { part in
@@ -98,26 +98,9 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     nonisolated(unsafe) let operands = unsafe TransposedProductOperands(a: a, b: b, c: c)
     nonisolated(unsafe) let scratch = unsafe scratch.unsafePointer
     let stride = scratchStride
-    let rows = unsafe c.rows
-    let columns = unsafe c.columns
-    let threads = unsafe usefulThreads(c.rows, c.columns, a.rows)
-    if rows >= columns {
-      let split = EvenSplit(rows, parts: min(threads, rows))
-      concurrentParts(split.parts) { part in
-        unsafe table.transposedProduct(
-          operands, rows: split.range(part), columns: 0..<columns, scratch: scratch + part * stride)
-      }
-    } else {
-      let split = EvenSplit(columns, parts: min(threads, columns))
-      concurrentParts(split.parts) { part in
-        unsafe table.transposedProduct(
-          operands, rows: 0..<rows, columns: split.range(part), scratch: scratch + part * stride)
-      }
+    unsafe operands.inParts(threads: threads, smallestSplit: smallestSplit) { part, rows, columns in
+      unsafe table.transposedProduct(operands, rows: rows, columns: columns, scratch: scratch + part * stride)
     }
-  }
-
-  private func usefulThreads(_ m: Int, _ n: Int, _ k: Int) -> Int {
-    Double(m) * Double(n) * Double(k) < smallestSplit ? 1 : threads
   }
 
   private func check(

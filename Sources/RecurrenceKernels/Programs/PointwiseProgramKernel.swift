@@ -9,9 +9,6 @@
   /// of a cell of some twenty operations stay in L1.
   @inlinable @inline(__always) public static var block: Int { 256 }
 
-  /// Scalars of scratch memory for a program of `registers` registers.
-  @inlinable public static func scratch(registers: Int) -> Int { 2 * registers * block }
-
   @inlinable @inline(never)
   static func run(
     _ cell: RecordedCellView, _ action: CellAction, _ step: CellStep<Scalar>, rows: Range<Int>, units: Range<Int>,
@@ -94,60 +91,36 @@
 
     // MARK: Planes
 
-    /// Where a plane's element for row 0 and unit 0 is, and the distance from row to row.
+    /// Where a plane that a program reads is. Run backwards, it reads gates as they were saved.
     @inlinable @inline(never)
-    func place(_ plane: PointwisePlane, isInput: Bool) -> (base: UnsafeMutablePointer<Scalar>, stride: Int) {
-      switch plane {
-      case .gate(let p):
-        if unsafe isForward == isInput || !isInput {
-          return unsafe (step.gates! + step.gateColumns[p], step.gateStride)
-        }
-        return unsafe (step.saved! + p * step.units, step.savedStride)
-      case .saved(let p): return unsafe (step.saved! + p * step.units, step.savedStride)
-      case .unit(let p):
-        if isInput { return unsafe (UnsafeMutablePointer(mutating: step.unitParameters!) + p * step.units, 0) }
-        return unsafe (step.gates! + step.unitColumn + p * step.units, step.gateStride)
-      case .previous(let p):
-        if isInput {
-          return unsafe p == 0
-            ? (UnsafeMutablePointer(mutating: step.previousHidden!), step.previousHiddenStride)
-            : (
-              UnsafeMutablePointer(mutating: step.previousOther!) + (p - 1) * step.units, step.previousOtherStride
-            )
-        }
-        return unsafe place(.gradient(p), isInput: false)
-      case .state(let p):
-        return unsafe p == 0
-          ? (step.hidden!, step.hiddenStride) : (step.other! + (p - 1) * step.units, step.otherStride)
-      case .gradient(let p):
-        return unsafe p == 0
-          ? (step.hiddenGradient!, step.hiddenGradientStride)
-          : (step.otherGradient! + (p - 1) * step.units, step.otherGradientStride)
-      case .operand:
-        return unsafe isInput
-          ? (UnsafeMutablePointer(mutating: step.operandGradient!), step.operandGradientStride)
-          : (step.operand!, step.operandStride)
-      }
+    func source(_ plane: PointwisePlane) -> (base: UnsafePointer<Scalar>, stride: Int) {
+      if case .gate(let p) = plane, unsafe !isForward { return unsafe step.source(.saved(p)) }
+      return unsafe step.source(plane)
     }
 
-    /// Copies a plane into a register.
     @inlinable @inline(never)
-    func read(_ plane: PointwisePlane, into register: UnsafeMutablePointer<Scalar>) {
-      let (base, stride) = unsafe place(plane, isInput: true)
+    func target(_ plane: PointwisePlane) -> (base: UnsafeMutablePointer<Scalar>, stride: Int) {
+      unsafe step.target(plane)
+    }
+
+    /// Copies a plane into a register, or adds it.
+    @inlinable @inline(never)
+    func read(_ plane: PointwisePlane, into register: UnsafeMutablePointer<Scalar>, adding: Bool) {
+      let (base, stride) = unsafe source(plane)
+      let own: UnsafePointer<Scalar>? = if case .gradient(0) = plane { unsafe step.outputGradient } else { nil }
       unsafe forEachVector { row, u, offset, count in
-        unsafe V.load(base + row * stride + u, count: count).store(register + offset)
-      }
-      guard case .gradient(0) = plane, let own = unsafe step.outputGradient else { return }
-      unsafe forEachVector { row, u, offset, count in
-        let carried = unsafe V.load(register + offset)
-        unsafe (carried + V.load(own + row * step.outputGradientStride + u, count: count)).store(register + offset)
+        var value = unsafe V.load(base + row * stride + u, count: count)
+        if let own = unsafe own {
+          value = unsafe value + V.load(own + row * step.outputGradientStride + u, count: count)
+        }
+        unsafe (adding ? V.load(register + offset) + value : value).store(register + offset)
       }
     }
 
     /// Copies a register into a plane, or adds it; zero where there is no register.
     @inlinable @inline(never)
     func write(_ binding: PointwiseBinding, from registers: UnsafeMutablePointer<Scalar>, adding: Bool) {
-      let (base, stride) = unsafe place(binding.plane, isInput: false)
+      let (base, stride) = unsafe target(binding.plane)
       if binding.register < 0 {
         if adding { return }
         unsafe forEachVector { row, u, _, count in unsafe V.zero.store(base + row * stride + u, count: count) }
@@ -198,7 +171,7 @@
         let to = unsafe register(index)
         let (a, b) = unsafe (register(instruction.a), register(instruction.b))
         switch instruction.operation {
-        case .input(let plane): unsafe read(plane, into: to)
+        case .input(let plane): unsafe read(plane, into: to, adding: false)
         case .constant(let value):
           let constant = V(value)
           for v in unsafe 0..<vectors { unsafe constant.store(to + v * V.lanes) }
@@ -253,7 +226,8 @@
       for index in unsafe 0..<program.outputs.count {
         let output = unsafe program.outputs[index]
         let seed: PointwisePlane = if case .state(let p) = output.plane { .gradient(p) } else { .operand }
-        unsafe readAdding(seed, into: adjoints + output.register * block)
+        // Two outputs may share a register.
+        unsafe read(seed, into: adjoints + output.register * block, adding: true)
       }
       var index = count
       while index > 0 {
@@ -262,19 +236,6 @@
       }
       for index in unsafe 0..<program.differentiated.count {
         unsafe write(program.differentiated[index], from: adjoints, adding: adding)
-      }
-    }
-
-    /// Adds a plane to a register: two outputs may share one.
-    @inlinable @inline(never)
-    func readAdding(_ plane: PointwisePlane, into register: UnsafeMutablePointer<Scalar>) {
-      let (base, stride) = unsafe place(plane, isInput: true)
-      unsafe forEachVector { row, u, offset, count in
-        var value = unsafe V.load(base + row * stride + u, count: count)
-        if case .gradient(0) = plane, let own = unsafe step.outputGradient {
-          value = unsafe value + V.load(own + row * step.outputGradientStride + u, count: count)
-        }
-        unsafe (V.load(register + offset) + value).store(register + offset)
       }
     }
 

@@ -1,54 +1,44 @@
 /// Runs a part of a cell's mathematics over some rows and units.
 @frozen @usableFromInline enum CellMathematicsKernel<V: Vector> {
-  /// - Parameter scratch: `registers` blocks for recorded cells, see `PointwiseProgramKernel.scratch`.
+  /// - Parameter scratch: for recorded cells, see `KernelGeometry.programScratch`.
   @inlinable @inline(never)
   static func run(
     _ mathematics: CellMathematics, _ action: CellAction, _ step: CellStep<V.Scalar>, rows: Range<Int>,
     units: Range<Int>, scratch: UnsafeMutablePointer<V.Scalar>
   ) {
-    switch unsafe mathematics {
-    case .rnn(let activation): unsafe run(FusedRNN(activation), action, step, rows: rows, units: units)
-    case .rnnKeepingGate(let activation):
-      unsafe run(FusedRNNKeepingGate(activation), action, step, rows: rows, units: units)
-    case .lstm: unsafe run(LSTM(), action, step, rows: rows, units: units)
-    case .peepholeLSTM: unsafe run(PeepholeLSTM(), action, step, rows: rows, units: units)
-    case .gru: unsafe run(GRU(), action, step, rows: rows, units: units)
-    case .gruResetBefore: unsafe runStages(GRUResetBefore(), action, step, rows: rows, units: units)
-    case .recorded(let cell):
-      unsafe PointwiseProgramKernel<V>.run(cell, action, step, rows: rows, units: units, scratch: scratch)
+    unsafe withUnsafePointer(to: step) { step in
+      switch unsafe mathematics {
+      case .rnn(let activation): unsafe run(FusedRNN(activation), action, step, rows: rows, units: units)
+      case .rnnKeepingGate(let activation):
+        unsafe run(FusedRNNKeepingGate(activation), action, step, rows: rows, units: units)
+      case .lstm: unsafe run(LSTM(), action, step, rows: rows, units: units)
+      case .peepholeLSTM: unsafe run(PeepholeLSTM(), action, step, rows: rows, units: units)
+      case .gru: unsafe run(GRU(), action, step, rows: rows, units: units)
+      case .gruResetBefore: unsafe runStages(GRUResetBefore(), action, step, rows: rows, units: units)
+      case .recorded(let cell):
+        unsafe PointwiseProgramKernel<V>.run(cell, action, step.pointee, rows: rows, units: units, scratch: scratch)
+      }
     }
   }
 
   @inlinable @inline(__always)
   static func run<C: FusedCell>(
-    _ cell: C, _ action: CellAction, _ step: CellStep<V.Scalar>, rows: Range<Int>, units: Range<Int>
+    _ cell: C, _ action: CellAction, _ step: UnsafePointer<CellStep<V.Scalar>>, rows: Range<Int>, units: Range<Int>
   ) {
     switch action {
-    case .forward:
-      unsafe withUnsafePointer(to: step) {
-        unsafe FusedCellKernel<V, C>.forward(cell, $0, rows: rows, units: units)
-      }
-    case .backward:
-      unsafe withUnsafePointer(to: step) {
-        unsafe FusedCellKernel<V, C>.backward(cell, $0, rows: rows, units: units)
-      }
+    case .forward: unsafe FusedCellKernel<V, C>.forward(cell, step, rows: rows, units: units)
+    case .backward: unsafe FusedCellKernel<V, C>.backward(cell, step, rows: rows, units: units)
     case .operand, .operandBackward: fatalError("a cell of one stage has no operand of its own")
     }
   }
 
   @inlinable @inline(__always)
   static func runStages<C: FusedCell>(
-    _ cell: C, _ action: CellAction, _ step: CellStep<V.Scalar>, rows: Range<Int>, units: Range<Int>
+    _ cell: C, _ action: CellAction, _ step: UnsafePointer<CellStep<V.Scalar>>, rows: Range<Int>, units: Range<Int>
   ) {
     switch action {
-    case .operand:
-      unsafe withUnsafePointer(to: step) {
-        unsafe FusedCellKernel<V, C>.operand(cell, $0, rows: rows, units: units)
-      }
-    case .operandBackward:
-      unsafe withUnsafePointer(to: step) {
-        unsafe FusedCellKernel<V, C>.operandBackward(cell, $0, rows: rows, units: units)
-      }
+    case .operand: unsafe FusedCellKernel<V, C>.operand(cell, step, rows: rows, units: units)
+    case .operandBackward: unsafe FusedCellKernel<V, C>.operandBackward(cell, step, rows: rows, units: units)
     case .forward, .backward: unsafe run(cell, action, step, rows: rows, units: units)
     }
   }

@@ -5,22 +5,23 @@
   static var unitPlanes: Int { get }
 }
 
-extension FusedRNN: FusedCell {
-  @inlinable @inline(__always) static var gatePlanes: Int { 1 }
+// Most cells have one state, h, and no parameters of their units' own.
+extension FusedCell {
   @inlinable @inline(__always) static var statePlanes: Int { 1 }
   @inlinable @inline(__always) static var unitPlanes: Int { 0 }
 }
 
+extension FusedRNN: FusedCell {
+  @inlinable @inline(__always) static var gatePlanes: Int { 1 }
+}
+
 extension FusedRNNKeepingGate: FusedCell {
   @inlinable @inline(__always) static var gatePlanes: Int { 1 }
-  @inlinable @inline(__always) static var statePlanes: Int { 1 }
-  @inlinable @inline(__always) static var unitPlanes: Int { 0 }
 }
 
 extension LSTM: FusedCell {
   @inlinable @inline(__always) static var gatePlanes: Int { 4 }
   @inlinable @inline(__always) static var statePlanes: Int { 2 }
-  @inlinable @inline(__always) static var unitPlanes: Int { 0 }
 }
 
 extension PeepholeLSTM: FusedCell {
@@ -31,12 +32,8 @@ extension PeepholeLSTM: FusedCell {
 
 extension GRU: FusedCell {
   @inlinable @inline(__always) static var gatePlanes: Int { 4 }
-  @inlinable @inline(__always) static var statePlanes: Int { 1 }
-  @inlinable @inline(__always) static var unitPlanes: Int { 0 }
 }
 
 extension GRUResetBefore: FusedCell {
   @inlinable @inline(__always) static var gatePlanes: Int { 3 }
-  @inlinable @inline(__always) static var statePlanes: Int { 1 }
-  @inlinable @inline(__always) static var unitPlanes: Int { 0 }
 }

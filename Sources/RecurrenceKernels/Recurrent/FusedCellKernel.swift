@@ -16,161 +16,87 @@
     }
 
     @inlinable @inline(__always)
-    func load(_ base: UnsafePointer<Scalar>, _ offset: Int, _ count: Int) -> V {
-      unsafe count == V.lanes ? V.load(base + offset) : V.load(base + offset, count: count)
+    func load(_ plane: PointwisePlane, _ u: Int, _ count: Int) -> V {
+      let (base, stride) = unsafe step.pointee.source(plane)
+      return unsafe load(base + (row * stride + u), count)
     }
 
     @inlinable @inline(__always)
-    func store(_ value: V, _ base: UnsafeMutablePointer<Scalar>, _ offset: Int, _ count: Int) {
+    func load(_ place: UnsafePointer<Scalar>, _ count: Int) -> V {
+      unsafe count == V.lanes ? V.load(place) : V.load(place, count: count)
+    }
+
+    @inlinable @inline(__always)
+    func store(_ value: V, _ plane: PointwisePlane, _ u: Int, _ count: Int, adding: Bool = false) {
+      let (base, stride) = unsafe step.pointee.target(plane)
+      let place = unsafe base + (row * stride + u)
+      let value = unsafe adding ? load(place, count) + value : value
       if count == V.lanes {
-        unsafe value.store(base + offset)
+        unsafe value.store(place)
       } else {
-        unsafe value.store(base + offset, count: count)
+        unsafe value.store(place, count: count)
       }
     }
 
     @inlinable @inline(__always)
-    func gates(_ u: Int, _ count: Int) -> Planes<V> {
-      Planes(count: C.gatePlanes) {
-        unsafe load(
-          UnsafePointer(step.pointee.gates!), row * step.pointee.gateStride + step.pointee.gateColumns[$0] + u, count)
-      }
-    }
-
-    @inlinable @inline(__always)
-    func previous(_ u: Int, _ count: Int) -> Planes<V> {
-      Planes(count: C.statePlanes) {
-        unsafe $0 == 0
-          ? load(step.pointee.previousHidden!, row * step.pointee.previousHiddenStride + u, count)
-          : load(
-            step.pointee.previousOther!, row * step.pointee.previousOtherStride + ($0 - 1) * step.pointee.units + u,
-            count)
-      }
-    }
-
-    @inlinable @inline(__always)
-    func states(_ u: Int, _ count: Int) -> Planes<V> {
-      Planes(count: C.statePlanes) {
-        unsafe $0 == 0
-          ? load(UnsafePointer(step.pointee.hidden!), row * step.pointee.hiddenStride + u, count)
-          : load(
-            UnsafePointer(step.pointee.other!), row * step.pointee.otherStride + ($0 - 1) * step.pointee.units + u,
-            count)
-      }
-    }
-
-    @inlinable @inline(__always)
-    func units(_ u: Int, _ count: Int) -> Planes<V> {
-      Planes(count: C.unitPlanes) { unsafe load(step.pointee.unitParameters!, $0 * step.pointee.units + u, count) }
-    }
-
-    @inlinable @inline(__always)
-    func saved(_ u: Int, _ count: Int) -> Planes<V> {
-      Planes(count: C.savedPlanes) {
-        unsafe load(
-          UnsafePointer(step.pointee.saved!), row * step.pointee.savedStride + $0 * step.pointee.units + u, count)
-      }
+    func input(_ u: Int, _ count: Int) -> CellInput<V> {
+      CellInput(
+        gates: Planes(count: C.gatePlanes) { unsafe load(.gate($0), u, count) },
+        states: Planes(count: C.statePlanes) { unsafe load(.previous($0), u, count) },
+        units: Planes(count: C.unitPlanes) { unsafe load(.unit($0), u, count) })
     }
 
     /// ∂L/∂states: what is carried, and for h what the loss adds at this step.
     @inlinable @inline(__always)
     func gradients(_ u: Int, _ count: Int) -> Planes<V> {
       Planes(count: C.statePlanes) {
-        if $0 > 0 {
-          return unsafe load(
-            UnsafePointer(step.pointee.otherGradient!),
-            row * step.pointee.otherGradientStride + ($0 - 1) * step.pointee.units + u, count)
-        }
-        let carried = unsafe load(
-          UnsafePointer(step.pointee.hiddenGradient!), row * step.pointee.hiddenGradientStride + u, count)
-        guard let own = unsafe step.pointee.outputGradient else { return carried }
-        return unsafe carried + load(own, row * step.pointee.outputGradientStride + u, count)
+        let carried = unsafe load(.gradient($0), u, count)
+        guard $0 == 0, let own = unsafe step.pointee.outputGradient else { return carried }
+        return unsafe carried + load(own + (row * step.pointee.outputGradientStride + u), count)
       }
     }
 
     @inlinable @inline(__always)
     func backwardInput(_ u: Int, _ count: Int, gradients: Planes<V>) -> CellBackwardInput<V> {
-      unsafe CellBackwardInput(
-        saved: saved(u, count), previous: previous(u, count), states: states(u, count), units: units(u, count),
-        gradients: gradients)
+      CellBackwardInput(
+        saved: Planes(count: C.savedPlanes) { unsafe load(.saved($0), u, count) },
+        previous: Planes(count: C.statePlanes) { unsafe load(.previous($0), u, count) },
+        states: Planes(count: C.statePlanes) { unsafe load(.state($0), u, count) },
+        units: Planes(count: C.unitPlanes) { unsafe load(.unit($0), u, count) }, gradients: gradients)
     }
 
     @inlinable @inline(__always)
     func forward(_ cell: C, _ u: Int, _ count: Int) {
-      let input = unsafe CellInput(gates: gates(u, count), states: previous(u, count), units: units(u, count))
-      let (states, saved) = cell.forward(input)
-      states.forEach(count: C.statePlanes) { plane, value in
-        if plane == 0 {
-          unsafe store(value, step.pointee.hidden!, row * step.pointee.hiddenStride + u, count)
-        } else {
-          unsafe store(
-            value, step.pointee.other!, row * step.pointee.otherStride + (plane - 1) * step.pointee.units + u, count)
-        }
-      }
-      guard let base = unsafe step.pointee.saved else { return }
-      saved.forEach(count: C.savedPlanes) { plane, value in
-        unsafe store(value, base, row * step.pointee.savedStride + plane * step.pointee.units + u, count)
-      }
+      let (states, saved) = unsafe cell.forward(input(u, count))
+      states.forEach(count: C.statePlanes) { unsafe store($1, .state($0), u, count) }
+      if unsafe step.pointee.saved == nil { return }
+      saved.forEach(count: C.savedPlanes) { unsafe store($1, .saved($0), u, count) }
     }
 
     @inlinable @inline(__always)
     func operand(_ cell: C, _ u: Int, _ count: Int) {
-      let input = unsafe CellInput(gates: gates(u, count), states: previous(u, count), units: units(u, count))
-      unsafe store(cell.operand(input), step.pointee.operand!, row * step.pointee.operandStride + u, count)
+      unsafe store(cell.operand(input(u, count)), .operand, u, count)
     }
 
     @inlinable @inline(__always)
     func backward(_ cell: C, _ u: Int, _ count: Int) {
       let result = unsafe cell.backward(backwardInput(u, count, gradients: gradients(u, count)))
-      result.gates.forEach(count: C.gatePlanes) { plane, value in
-        unsafe store(
-          value, step.pointee.gates!, row * step.pointee.gateStride + step.pointee.gateColumns[plane] + u, count)
-      }
-      result.units.forEach(count: C.unitPlanes) { plane, value in
-        unsafe store(
-          value, step.pointee.gates!,
-          row * step.pointee.gateStride + step.pointee.unitColumn + plane * step.pointee.units + u, count)
-      }
-      result.previous.forEach(count: C.statePlanes) { plane, value in
-        if plane == 0 {
-          unsafe store(value, step.pointee.hiddenGradient!, row * step.pointee.hiddenGradientStride + u, count)
-        } else {
-          unsafe store(
-            value, step.pointee.otherGradient!,
-            row * step.pointee.otherGradientStride + (plane - 1) * step.pointee.units + u, count)
-        }
-      }
+      unsafe store(result, u, count, adding: false)
     }
 
     @inlinable @inline(__always)
     func operandBackward(_ cell: C, _ u: Int, _ count: Int) {
       let input = unsafe backwardInput(u, count, gradients: Planes())
-      unsafe store(cell.savedOperand(input), step.pointee.operand!, row * step.pointee.operandStride + u, count)
-      let gradient = unsafe load(step.pointee.operandGradient!, row * step.pointee.operandGradientStride + u, count)
-      let result = cell.operandBackward(input, gradient: gradient)
-      result.gates.forEach(count: C.gatePlanes) { plane, value in
-        unsafe add(
-          value, step.pointee.gates!, row * step.pointee.gateStride + step.pointee.gateColumns[plane] + u, count)
-      }
-      result.units.forEach(count: C.unitPlanes) { plane, value in
-        unsafe add(
-          value, step.pointee.gates!,
-          row * step.pointee.gateStride + step.pointee.unitColumn + plane * step.pointee.units + u, count)
-      }
-      result.previous.forEach(count: C.statePlanes) { plane, value in
-        if plane == 0 {
-          unsafe add(value, step.pointee.hiddenGradient!, row * step.pointee.hiddenGradientStride + u, count)
-        } else {
-          unsafe add(
-            value, step.pointee.otherGradient!,
-            row * step.pointee.otherGradientStride + (plane - 1) * step.pointee.units + u, count)
-        }
-      }
+      unsafe store(cell.savedOperand(input), .operand, u, count)
+      let result = unsafe cell.operandBackward(input, gradient: load(.operand, u, count))
+      unsafe store(result, u, count, adding: true)
     }
 
     @inlinable @inline(__always)
-    func add(_ value: V, _ base: UnsafeMutablePointer<Scalar>, _ offset: Int, _ count: Int) {
-      unsafe store(load(UnsafePointer(base), offset, count) + value, base, offset, count)
+    func store(_ result: CellGradients<V>, _ u: Int, _ count: Int, adding: Bool) {
+      result.gates.forEach(count: C.gatePlanes) { unsafe store($1, .gate($0), u, count, adding: adding) }
+      result.units.forEach(count: C.unitPlanes) { unsafe store($1, .unit($0), u, count, adding: adding) }
+      result.previous.forEach(count: C.statePlanes) { unsafe store($1, .previous($0), u, count, adding: adding) }
     }
   }
 

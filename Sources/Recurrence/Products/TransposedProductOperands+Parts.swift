@@ -1,0 +1,27 @@
+import RecurrenceKernels
+
+extension TransposedProductOperands {
+  /// Splits C, by rows or, where there are more of them, by columns, and calls `body(part, rows, columns)` for each part,
+  /// on `threads` threads at most. Sums are not split, so that no bit of C depends on the number of parts.
+  ///
+  /// - Parameter smallestSplit: multiply-adds below which all is one part, on the caller's thread.
+  func inParts(
+    threads: Int, smallestSplit: Double, _ body: @Sendable (Int, Range<Int>, Range<Int>) -> Void
+  ) {
+    let (m, n) = unsafe (c.rows, c.columns)
+    let threads = unsafe usefulThreads(threads, m, n, a.rows, smallestSplit: smallestSplit)
+    let split = EvenSplit(max(m, n), parts: min(threads, max(m, n)))
+    concurrentParts(split.parts) { part in
+      if m >= n {
+        body(part, split.range(part), 0..<n)
+      } else {
+        body(part, 0..<m, split.range(part))
+      }
+    }
+  }
+}
+
+/// `threads`, or one for a product of too few multiply-adds to gain.
+func usefulThreads(_ threads: Int, _ m: Int, _ n: Int, _ k: Int, smallestSplit: Double) -> Int {
+  Double(m) * Double(n) * Double(k) < smallestSplit ? 1 : threads
+}
