@@ -122,7 +122,7 @@ struct CellPlan: Sendable {
 }
 
 /// A cell, ready for the drivers: its plan, and which kernels run its mathematics.
-final class CellImplementation: Sendable {
+@safe final class CellImplementation: Sendable {
   let plan: CellPlan
   /// Planes that the tape keeps besides the states.
   let savedPlanes: Int
