@@ -157,7 +157,11 @@ extension SequenceNetwork {
     if embedding != nil { throw ShapeError("input", expected: "symbols", actual: "vectors") }
     try ShapeError.check("input", input.count, is: ("B", batch), ("I", recurrent.inputs))
     try ShapeError.check("outputs", outputs.count, is: ("B", batch), ("K", output.outputs))
-    unsafe stream.input.withUnsafeMutableBufferPointer { _ = unsafe $0.update(from: input) }
+    unsafe input.withUnsafeBufferPointer { input in
+      unsafe stream.input.withUnsafeMutableBufferPointer { target in
+        if let source = input.baseAddress { unsafe target.baseAddress!.update(from: source, count: input.count) }
+      }
+    }
     try step(batch: batch, into: &outputs, &stream)
   }
 

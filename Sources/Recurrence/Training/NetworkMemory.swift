@@ -152,12 +152,7 @@ extension SequenceNetwork {
     case .probabilities(let targets), .values(let targets):
       try ShapeError.check("targets", targets.count, is: ("rows", rows), ("K", output.outputs))
     }
-    if let weights = call.weights {
-      try ShapeError.check("weights", weights.count, is: ("rows", rows))
-      for (row, weight) in weights.enumerated() where !(weight >= 0 && weight.isFinite) {
-        throw ShapeError("weights[\(row)]", expected: "a finite number of at least 0", actual: "\(weight)")
-      }
-    }
+    if let weights = call.weights { try ShapeError.check(weights: weights, is: ("rows", rows)) }
     try recurrent.checkLayout(states, "states", batch: batch)
     guard let lengths = call.lengths else { return }
     if !use.ragged {
@@ -231,7 +226,13 @@ extension SequenceNetwork {
     let rows = isEveryStep ? call.steps * call.batch : call.batch
     if call.weights == nil && (call.lengths == nil || !isEveryStep) { return nil }
     let weights = unsafe memory.weights(rows)
-    for row in 0..<rows { unsafe weights[row] = call.weights?[row] ?? 1 }
+    if let given = call.weights {
+      unsafe given.withUnsafeBufferPointer { given in
+        if let source = given.baseAddress { unsafe weights.baseAddress!.update(from: source, count: rows) }
+      }
+    } else {
+      unsafe weights.update(repeating: 1)
+    }
     if let lengths = call.lengths, isEveryStep {
       for (column, length) in lengths.enumerated() {
         for t in length..<call.steps { unsafe weights[t * call.batch + column] = 0 }
