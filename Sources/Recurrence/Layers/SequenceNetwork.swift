@@ -6,13 +6,13 @@ import RecurrenceKernels
 ///       LSTM(), symbols: 65, embedding: 64, units: 128, layers: 2, outputs: 65, seed: 1)
 ///
 /// A value: copies are independent. `SequenceTrainer` trains it, `SequenceEvaluator` measures it, a `NetworkStream` runs it
-/// step by step.
+/// step by step. Replacing a part by one that does not fit its neighbours traps with a sentence.
 public struct SequenceNetwork<C: Cell, Scalar: RecurrenceScalar>: Sendable {
   /// What turns symbols into vectors; nil where inputs are vectors.
-  public var embedding: Embedding<Scalar>?
-  public var recurrent: RecurrentStack<C, Scalar>
+  public var embedding: Embedding<Scalar>? { didSet { checkNeighbours() } }
+  public var recurrent: RecurrentStack<C, Scalar> { didSet { checkNeighbours() } }
   /// What turns h of the top layer into outputs.
-  public var output: Dense<Scalar>
+  public var output: Dense<Scalar> { didSet { checkNeighbours() } }
 
   /// A network that reads symbols.
   ///
@@ -49,15 +49,19 @@ public struct SequenceNetwork<C: Cell, Scalar: RecurrenceScalar>: Sendable {
 
   /// A network of layers made elsewhere. Traps with a sentence where the sizes of neighbours differ.
   public init(embedding: Embedding<Scalar>?, recurrent: RecurrentStack<C, Scalar>, output: Dense<Scalar>) {
+    self.embedding = embedding
+    self.recurrent = recurrent
+    self.output = output
+    checkNeighbours()
+  }
+
+  private func checkNeighbours() {
     if let embedding, embedding.width != recurrent.inputs {
       fatalError("recurrent: expected \(embedding.width) inputs, the embedding's width, got \(recurrent.inputs)")
     }
     if output.inputs != recurrent.units {
       fatalError("output: expected \(recurrent.units) inputs, the recurrent layer's units, got \(output.inputs)")
     }
-    self.embedding = embedding
-    self.recurrent = recurrent
-    self.output = output
   }
 
   /// Seeds of the parts, so that no two draw the same numbers.
@@ -139,6 +143,7 @@ extension SequenceNetwork {
   public func step(
     _ symbols: [Int32], into outputs: inout [Scalar], stream: inout NetworkStream<Scalar>
   ) throws(ShapeError) {
+    try recurrent.checkOwner(stream.recurrent.memory, "stream")
     let batch = stream.recurrent.batch
     guard let embedding else { throw ShapeError("input", expected: "vectors", actual: "symbols") }
     try ShapeError.check("symbols", symbols.count, is: ("B", batch))
@@ -154,11 +159,16 @@ extension SequenceNetwork {
   public func step(
     _ input: [Scalar], into outputs: inout [Scalar], stream: inout NetworkStream<Scalar>
   ) throws(ShapeError) {
+    try recurrent.checkOwner(stream.recurrent.memory, "stream")
     let batch = stream.recurrent.batch
     if embedding != nil { throw ShapeError("input", expected: "symbols", actual: "vectors") }
     try ShapeError.check("input", input.count, is: ("B", batch), ("I", recurrent.inputs))
     try ShapeError.check("outputs", outputs.count, is: ("B", batch), ("K", output.outputs))
-    unsafe stream.input.withUnsafeMutableBufferPointer { _ = unsafe $0.update(from: input) }
+    unsafe input.withUnsafeBufferPointer { input in
+      unsafe stream.input.withUnsafeMutableBufferPointer { target in
+        if let source = input.baseAddress { unsafe target.baseAddress!.update(from: source, count: input.count) }
+      }
+    }
     try step(batch: batch, into: &outputs, &stream)
   }
 

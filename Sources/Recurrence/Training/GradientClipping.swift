@@ -115,6 +115,8 @@ extension GradientClipping {
     }
   }
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   package func clip<Scalar: RecurrenceScalar>(
     _ gradient: UnsafeMutableBufferPointer<Scalar>, kernels: Kernels<Scalar>
   ) throws(NonFiniteGradient) -> ClippingOutcome {

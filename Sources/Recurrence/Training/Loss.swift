@@ -97,7 +97,7 @@ public enum Loss {
     let rows = classes.count
     let columns = rows == 0 ? 0 : logits.count / rows
     try ShapeError.check("logits", logits.count, is: ("N", rows), ("K", columns))
-    try check(weights, rows: rows)
+    if let weights { try ShapeError.check(weights: weights, is: ("N", rows)) }
     var indices: [Int32] = []
     for (row, index) in classes.enumerated() {
       let isRead = weights.map { $0[row] != 0 } ?? true
@@ -146,18 +146,10 @@ public enum Loss {
     let columns = rows == 0 ? 0 : outputs.count / rows
     try ShapeError.check(name, outputs.count, is: ("N", rows), ("K", columns))
     try ShapeError.check("targets", targets.count, is: ("N", rows), ("K", columns))
-    try check(weights, rows: rows)
+    if let weights { try ShapeError.check(weights: weights, is: ("N", rows)) }
     return unsafe try targets.withUnsafeBufferPointer { targets throws(ShapeError) in
       guard let base = targets.baseAddress else { return 0 }
       return unsafe try evaluate(outputs, rows, columns, make(base), weights, &gradient)
-    }
-  }
-
-  private static func check<Scalar: RecurrenceScalar>(_ weights: [Scalar]?, rows: Int) throws(ShapeError) {
-    guard let weights else { return }
-    try ShapeError.check("weights", weights.count, is: ("N", rows))
-    for (row, weight) in weights.enumerated() where !(weight >= 0 && weight.isFinite) {
-      throw ShapeError("weights[\(row)]", expected: "a finite number of at least 0", actual: "\(weight)")
     }
   }
 
@@ -177,6 +169,17 @@ public enum Loss {
           unsafe evaluator.evaluate(x, targets: targets, weights: $0.baseAddress, gradient: g)
         }
       }
+    }
+  }
+}
+
+extension ShapeError {
+  /// Throws where weights are not one for each row, each finite and not negative.
+  static func check<Scalar: RecurrenceScalar>(weights: [Scalar], is rows: (String, Int)) throws(ShapeError) {
+    try check("weights", weights.count, is: rows)
+    // By index: an iterator of generic elements allocates at each of them where it is not specialised.
+    for row in 0..<weights.count where !(weights[row] >= 0 && weights[row].isFinite) {
+      throw ShapeError("weights[\(row)]", expected: "a finite number of at least 0", actual: "\(weights[row])")
     }
   }
 }

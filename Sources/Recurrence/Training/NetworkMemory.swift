@@ -25,6 +25,10 @@ struct NetworkCall<Scalar: RecurrenceScalar> {
 /// Rows that the output layer reads, M: T·B where it reads every step, B where it reads the last.
 struct NetworkMemory<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   let use: NetworkUse
+  /// Of the network it was made for.
+  private let shape: StackShape<Scalar>
+  private let outputs: Int
+  private let parameterCount: Int
   private let slab: AlignedBuffer<Scalar>
   private let at: Offsets
   var loss: LossEvaluator<Scalar>
@@ -43,8 +47,11 @@ struct NetworkMemory<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
 
   init<C: Cell>(_ network: SequenceNetwork<C, Scalar>, _ use: NetworkUse, isTraining: Bool) {
     self.use = use
+    shape = network.recurrent.shape
+    outputs = network.output.outputs
+    parameterCount = network.parameterCount
     let (steps, batch) = (use.steps, use.batch)
-    let (units, outputs, width) = (network.recurrent.units, network.output.outputs, network.recurrent.inputs)
+    let (units, width) = (network.recurrent.units, network.recurrent.inputs)
     let isOfSymbols = network.embedding != nil
     var plan = SlabPlan<Scalar>()
     var at = Offsets()
@@ -67,6 +74,23 @@ struct NetworkMemory<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     let kernels = network.recurrent.shape.kernels
     loss = LossEvaluator(rows: rows, threads: use.threads, kernels: kernels)
     output = network.output.makeWorkspace(threads: use.threads)
+  }
+
+  /// Throws where the network is not the one this was made for, or a copy: its arrays would not fit.
+  func checkOwner<C: Cell>(_ network: SequenceNetwork<C, Scalar>) throws(ShapeError) {
+    if network.recurrent.shape === shape && network.output.outputs == outputs
+      && network.parameterCount == parameterCount
+    {
+      return
+    }
+    func sizes(_ shape: StackShape<Scalar>, _ outputs: Int, _ parameters: Int) -> String {
+      "I = \(shape.inputs), H = \(shape.units), L = \(shape.layers), K = \(outputs), \(parameters) parameters"
+    }
+    throw ShapeError(
+      "network",
+      expected:
+        "the one this was made for, or a copy whose `parameters` were set (\(sizes(shape, outputs, parameterCount)))",
+      actual: "another (\(sizes(network.recurrent.shape, network.output.outputs, network.parameterCount)))")
   }
 
   private func buffer(_ offset: Int, _ count: Int) -> UnsafeMutableBufferPointer<Scalar> {
@@ -96,7 +120,11 @@ struct NetworkMemory<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
 
 extension SequenceNetwork {
   /// Checks everything that a pass reads, before anything is written.
-  func check(_ call: NetworkCall<Scalar>, _ use: NetworkUse, _ states: RecurrentStates<Scalar>) throws(ShapeError) {
+  func check(
+    _ call: NetworkCall<Scalar>, _ memory: borrowing NetworkMemory<Scalar>, _ states: RecurrentStates<Scalar>
+  ) throws(ShapeError) {
+    try memory.checkOwner(self)
+    let use = memory.use
     let (steps, batch) = (call.steps, call.batch)
     if !(0...use.steps).contains(steps) {
       throw ShapeError("steps", expected: "0 to \(use.steps), which this was made for", actual: "\(steps)")
@@ -124,12 +152,7 @@ extension SequenceNetwork {
     case .probabilities(let targets), .values(let targets):
       try ShapeError.check("targets", targets.count, is: ("rows", rows), ("K", output.outputs))
     }
-    if let weights = call.weights {
-      try ShapeError.check("weights", weights.count, is: ("rows", rows))
-      for (row, weight) in weights.enumerated() where !(weight >= 0 && weight.isFinite) {
-        throw ShapeError("weights[\(row)]", expected: "a finite number of at least 0", actual: "\(weight)")
-      }
-    }
+    if let weights = call.weights { try ShapeError.check(weights: weights, is: ("rows", rows)) }
     try recurrent.checkLayout(states, "states", batch: batch)
     guard let lengths = call.lengths else { return }
     if !use.ragged {
@@ -203,7 +226,13 @@ extension SequenceNetwork {
     let rows = isEveryStep ? call.steps * call.batch : call.batch
     if call.weights == nil && (call.lengths == nil || !isEveryStep) { return nil }
     let weights = unsafe memory.weights(rows)
-    for row in 0..<rows { unsafe weights[row] = call.weights?[row] ?? 1 }
+    if let given = call.weights {
+      unsafe given.withUnsafeBufferPointer { given in
+        if let source = given.baseAddress { unsafe weights.baseAddress!.update(from: source, count: rows) }
+      }
+    } else {
+      unsafe weights.update(repeating: 1)
+    }
     if let lengths = call.lengths, isEveryStep {
       for (column, length) in lengths.enumerated() {
         for t in length..<call.steps { unsafe weights[t * call.batch + column] = 0 }

@@ -128,6 +128,11 @@ public struct Optimizer<Scalar: RecurrenceScalar>: Sendable {
     if !(learningRate >= 0 && learningRate.isFinite) {
       fatalError("learning rate: expected a finite number of at least 0, got \(learningRate)")
     }
+    if parameters.count != gradient.count || offset < 0 || parameters.count > count - offset {
+      fatalError(
+        "optimizer: expected one of at least \(offset + parameters.count) parameters, got one of \(count); "
+          + "\(gradient.count) elements of gradient for \(parameters.count) parameters")
+    }
     guard let θ = parameters.baseAddress, let g = gradient.baseAddress else { return }
     let count = parameters.count
     let update = parameterUpdate(learningRate: learningRate)

@@ -90,7 +90,7 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
   ) throws(ShapeError) -> Double {
     let call = NetworkCall(
       input: input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights)
-    try network.check(call, memory.use, states)
+    try network.check(call, memory, states)
     return unsafe withGradient { trainer, gradient in
       unsafe gradient.update(repeating: 0)
       return unsafe trainer.run(call, &states, gradient)
@@ -217,7 +217,7 @@ public struct SequenceEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   ) throws(ShapeError) -> Double {
     let call = NetworkCall(
       input: input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights)
-    try network.check(call, memory.use, states)
+    try network.check(call, memory, states)
     let carried = unsafe memory.states(states.values.count)
     unsafe states.values.withUnsafeBufferPointer { _ = unsafe carried.update(from: $0) }
     unsafe network.withVectors(call, embedded: memory.embedded(call, network)) { x in

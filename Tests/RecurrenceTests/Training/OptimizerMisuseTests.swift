@@ -3,7 +3,7 @@ import Testing
 
 /// Numbers outside their ranges stop with a sentence. See `BadInputTests`.
 @Suite(
-  "Misuse of optimisers and clipping",
+  "Misuse of optimisers, limits and networks",
   .enabled(if: !SuiteSettings.isEmulated, "emulated: a child process would run on the host's processor"))
 struct OptimizerMisuseTests {
   @Test(arguments: OptimizerMisuse.allCases) func optimizers(_ misuse: OptimizerMisuse) async {
@@ -94,7 +94,7 @@ enum OptimizerMisuse: String, Misuse {
 
 enum LimitMisuse: String, Misuse {
   case zeroNorm, negativeNorm, infiniteNorm, normNotANumber, positiveRange, negativeRange, negativeValue
-  case lossRows, lossThreads
+  case lossRows, lossThreads, embeddingWidth, outputInputs, recurrentInputs, networkParameters, shortOptimizer
 
   var words: [String] {
     switch self {
@@ -107,6 +107,10 @@ enum LimitMisuse: String, Misuse {
     case .negativeValue: ["value: expected at least 0, got -1.0"]
     case .lossRows: ["rows: expected at least 0, got -1"]
     case .lossThreads: ["threads: expected 1 to 1024, got 0"]
+    case .embeddingWidth, .recurrentInputs: ["recurrent: expected 3 inputs, the embedding's width, got 2"]
+    case .outputInputs: ["output: expected 4 inputs, the recurrent layer's units, got 5"]
+    case .networkParameters: ["parameters: expected 93 elements, got 3"]
+    case .shortOptimizer: ["optimizer: expected one of at least 93 parameters, got one of 92"]
     }
   }
 
@@ -121,6 +125,29 @@ enum LimitMisuse: String, Misuse {
     case .negativeValue: _ = GradientClipping(value: -1)
     case .lossRows: _ = LossEvaluator<Float>(rows: -1)
     case .lossThreads: _ = LossEvaluator<Float>(rows: 1, threads: 0)
+    case .embeddingWidth:
+      var network = makeNetwork(width: 2)
+      network.embedding = Embedding(symbols: 7, width: 3)
+    case .outputInputs:
+      var network = makeNetwork(width: 2)
+      network.output = Dense(inputs: 5, outputs: 2)
+    case .recurrentInputs:
+      var network = makeNetwork(width: 3)
+      network.recurrent = RecurrentStack(RNN(), inputs: 2, units: 4)
+    case .networkParameters:
+      var network = makeNetwork(width: 7)
+      network.parameters = [1, 2, 3]
+    case .shortOptimizer:
+      var trainer = SequenceTrainer(makeNetwork(width: 7), .sgd, steps: 1, batch: 1)
+      trainer.optimizer = Optimizer(.adam(), count: 92)
+      var states = trainer.network.recurrent.makeStates(batch: 1)
+      _ = try? trainer.update(
+        .symbols([3]), targets: .classes([1]), steps: 1, batch: 1, states: &states, learningRate: 0.1)
     }
+  }
+
+  /// V = 5, H = 4, K = 2: with a width of 7, 35 parameters, 28 + 16 + 4, and 8 + 2.
+  private func makeNetwork(width: Int) -> SequenceNetwork<RNN<Activation>, Float> {
+    SequenceNetwork(RNN(), symbols: 5, embedding: width, units: 4, outputs: 2)
   }
 }
