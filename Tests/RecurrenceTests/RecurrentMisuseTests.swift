@@ -27,16 +27,6 @@ struct RecurrentMisuseTests {
     }
     expectWords(misuse, result)
   }
-
-  private func expectWords(
-    _ misuse: some Misuse, _ result: ExitTest.Result?, sourceLocation: SourceLocation = #_sourceLocation
-  ) {
-    guard let result else { return }
-    let text = String(decoding: result.standardErrorContent, as: UTF8.self)
-    for word in misuse.words where !text.contains(word) {
-      Issue.record("\(misuse.rawValue): \"\(word)\" is missing from \"\(text)\"", sourceLocation: sourceLocation)
-    }
-  }
 }
 
 /// Buffers of one pass, against each other and against the memory it works in. T = 3, B = 2, I = 3, H = 4, one layer.

@@ -188,12 +188,13 @@ extension SequenceNetwork {
 
 extension Embedding {
   func check(_ symbols: [Int32]) throws(ShapeError) {
-    for (row, symbol) in symbols.enumerated() where symbol < 0 || symbol >= self.symbols {
-      throw ShapeError("symbols[\(row)]", expected: "0 to \(self.symbols - 1)", actual: "\(symbol)")
-    }
+    guard let row = firstOutside(symbols, below: self.symbols) else { return }
+    throw ShapeError("symbols[\(row)]", expected: "0 to \(self.symbols - 1)", actual: "\(symbols[row])")
   }
 
   /// Vectors of checked symbols, [N, D].
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func gather(_ symbols: UnsafeBufferPointer<Int32>, into output: UnsafeMutableBufferPointer<Scalar>) {
     unsafe parameters.withUnsafeBufferPointer { table in
       guard let source = table.baseAddress, let target = output.baseAddress else { return }
@@ -201,5 +202,20 @@ extension Embedding {
         unsafe (target + row * width).update(from: source + Int(symbols[row]) * width, count: width)
       }
     }
+  }
+}
+
+/// The first place where a number is not from 0 to `bound` − 1; nil where there is none.
+///
+/// Not generic: every update of a network looks at every symbol and target, and code that is generic over the scalar is not
+/// specialised in a client's module.
+func firstOutside(_ numbers: [Int32], below bound: Int) -> Int? {
+  unsafe numbers.withUnsafeBufferPointer { numbers in
+    var index = 0
+    while index < numbers.count {
+      if unsafe numbers[index] < 0 || Int(numbers[index]) >= bound { return index }
+      index += 1
+    }
+    return nil
   }
 }

@@ -63,3 +63,8 @@ import RecurrenceKernels
     if index < 0 || index >= count { fatalError("aligned buffer: index \(index) is outside 0..<\(count)") }
   }
 }
+
+/// Sets numbers to zero. As bytes: where code is not specialised, `update(repeating:)` goes from element to element.
+func clear<Scalar: KernelScalar>(_ buffer: UnsafeMutableBufferPointer<Scalar>) {
+  unsafe UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)
+}

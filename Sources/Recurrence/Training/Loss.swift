@@ -37,6 +37,8 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   ///   - gradient: out, [N, K]: ∂loss/∂outputs. Must not overlap the outputs.
   ///
   /// Traps with a sentence where N is more than this was made for, or shapes differ.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   @unsafe public mutating func evaluate(
     _ outputs: MatrixView<Scalar>, targets: LossTargets<Scalar>, weights: UnsafePointer<Scalar>? = nil,
     gradient: MutableMatrixView<Scalar>

@@ -146,8 +146,8 @@ extension SequenceNetwork {
     switch call.targets {
     case .classes(let classes):
       try ShapeError.check("classes", classes.count, is: ("rows", rows))
-      for (row, index) in classes.enumerated() where index < 0 || index >= output.outputs {
-        throw ShapeError("classes[\(row)]", expected: "0 to \(output.outputs - 1)", actual: "\(index)")
+      if let row = firstOutside(classes, below: output.outputs) {
+        throw ShapeError("classes[\(row)]", expected: "0 to \(output.outputs - 1)", actual: "\(classes[row])")
       }
     case .probabilities(let targets), .values(let targets):
       try ShapeError.check("targets", targets.count, is: ("rows", rows), ("K", output.outputs))

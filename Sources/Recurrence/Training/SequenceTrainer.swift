@@ -92,7 +92,7 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
       input: input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights)
     try network.check(call, memory, states)
     return unsafe withGradient { trainer, gradient in
-      unsafe gradient.update(repeating: 0)
+      unsafe clear(gradient)
       return unsafe trainer.run(call, &states, gradient)
     }
   }
@@ -158,7 +158,7 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
     var target = unsafe memory.hiddenGradient(rows * units)
     if memory.use.readout == .lastStep {
       let all = unsafe memory.stateGradients(stateCount)
-      unsafe all.update(repeating: 0)
+      unsafe clear(all)
       let top = (network.recurrent.layers - 1) * rows * units
       unsafe target = UnsafeMutableBufferPointer(rebasing: all[top..<(top + rows * units)])
     }

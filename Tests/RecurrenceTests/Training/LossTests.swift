@@ -75,7 +75,8 @@ struct LossTests {
         let (loss, gradient) = call.evaluate(kernels)
         let context = "K = \(columns), logits \(value), \(kernels.label)"
         let expected = log(Double(columns))
-        complaints.note((loss - expected).magnitude <= expected.ulp ? nil : "expected \(expected), got \(loss)", context)
+        complaints.note(
+          (loss - expected).magnitude <= expected.ulp ? nil : "expected \(expected), got \(loss)", context)
         complaints.note(
           gradient.dropLast().allSatisfy { $0 == 1 / Scalar(columns) } && gradient.last! == 1 / Scalar(columns) - 1
             ? nil : "gradient \(gradient.suffix(3))", context)

@@ -19,16 +19,6 @@ struct OptimizerMisuseTests {
     }
     expectWords(misuse, result)
   }
-
-  private func expectWords(
-    _ misuse: some Misuse, _ result: ExitTest.Result?, sourceLocation: SourceLocation = #_sourceLocation
-  ) {
-    guard let result else { return }
-    let text = String(decoding: result.standardErrorContent, as: UTF8.self)
-    for word in misuse.words where !text.contains(word) {
-      Issue.record("\(misuse.rawValue): \"\(word)\" is missing from \"\(text)\"", sourceLocation: sourceLocation)
-    }
-  }
 }
 
 enum OptimizerMisuse: String, Misuse {
