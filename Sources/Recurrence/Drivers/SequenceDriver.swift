@@ -75,7 +75,14 @@ extension SequenceMemory {
         unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: rows)
           .run(chunk, tapeStart: steps.lowerBound, call)
       }
-      unsafe WeightGradients(memory: self, threads: use.threads).run(chunk, tapeStart: steps.lowerBound, call)
+      let work = shape.work * Double(schedule.offset(chunk.upperBound) - schedule.offset(chunk.lowerBound))
+      let parts = work < smallestSplit ? 1 : use.threads
+      concurrentParts(parts) { [self] part in
+        flushingSubnormals {
+          unsafe WeightGradients(memory: self, part: part, parts: parts)
+            .run(chunk, tapeStart: steps.lowerBound, call)
+        }
+      }
       end = chunk.lowerBound
     }
   }

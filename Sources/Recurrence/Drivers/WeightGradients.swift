@@ -1,9 +1,13 @@
 import RecurrenceKernels
 
 /// The products over all rows of a chunk: dW, dU, db, and the gradients of unit parameters.
+///
+/// One thread's part of them: some rows or columns of each. Threads start once for all the products of a chunk; they share
+/// no output, so that none waits for another.
 struct WeightGradients<Scalar: RecurrenceScalar> {
   let memory: SequenceMemory<Scalar>
-  let threads: Int
+  let part: Int
+  let parts: Int
 
   private var shape: StackShape<Scalar> { memory.shape }
   private var schedule: RowSchedule { memory.schedule }
@@ -116,22 +120,21 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
   private func addSums(
     _ layer: Int, _ count: Int, position: Int, planes: Int, to sums: UnsafeMutablePointer<Scalar>
   ) {
-    flushingSubnormals {
-      unsafe shape.kernels.table.columnSums(
-        δ(layer, count: count, position: position, planes: planes), into: sums)
-    }
+    let all = unsafe δ(layer, count: count, position: position, planes: planes)
+    // Whole cache lines of sums, 16 Floats.
+    let lines = unsafe EvenSplit((all.columns + 15) / 16, parts: parts).range(part)
+    let (first, end) = unsafe (lines.lowerBound * 16, min(lines.upperBound * 16, all.columns))
+    if first >= end { return }
+    unsafe shape.kernels.table.columnSums(
+      MatrixView(all.base + first, rows: count, columns: end - first, stride: all.stride), into: sums + first)
   }
 
-  /// C += Aᵀ · B, split between threads.
+  /// C += Aᵀ · B, this part of it.
   private func add(_ a: MatrixView<Scalar>, _ b: MatrixView<Scalar>, to c: UnsafeMutablePointer<Scalar>) {
-    nonisolated(unsafe) let operands = unsafe TransposedProductOperands(
+    let operands = unsafe TransposedProductOperands(
       a: a, b: b, c: MutableMatrixView(c, rows: a.columns, columns: b.columns))
-    let table = shape.kernels.table
-    unsafe operands.inParts(threads: threads, smallestSplit: memory.smallestSplit) { [memory] part, rows, columns in
-      flushingSubnormals {
-        unsafe table.transposedProduct(
-          operands, rows: rows, columns: columns, scratch: memory.productScratch(part))
-      }
-    }
+    guard let share = unsafe operands.share(part, of: parts) else { return }
+    unsafe shape.kernels.table.transposedProduct(
+      operands, rows: share.rows, columns: share.columns, scratch: memory.productScratch(part))
   }
 }

@@ -10,14 +10,20 @@ extension TransposedProductOperands {
   ) {
     let (m, n) = unsafe (c.rows, c.columns)
     let threads = unsafe usefulThreads(threads, m, n, a.rows, smallestSplit: smallestSplit)
-    let split = EvenSplit(max(m, n), parts: min(threads, max(m, n)))
-    concurrentParts(split.parts) { part in
-      if m >= n {
-        body(part, split.range(part), 0..<n)
-      } else {
-        body(part, 0..<m, split.range(part))
-      }
+    let parts = min(threads, max(m, n))
+    nonisolated(unsafe) let operands = unsafe self
+    concurrentParts(parts) { part in
+      guard let share = unsafe operands.share(part, of: parts) else { return }
+      body(part, share.rows, share.columns)
     }
+  }
+
+  /// The rows and columns of C that one of `parts` parts computes; nil where there are more parts than rows and columns.
+  func share(_ part: Int, of parts: Int) -> (rows: Range<Int>, columns: Range<Int>)? {
+    let (m, n) = unsafe (c.rows, c.columns)
+    let split = EvenSplit(max(m, n), parts: min(parts, max(m, n)))
+    if part >= split.parts { return nil }
+    return m >= n ? (split.range(part), 0..<n) : (0..<m, split.range(part))
   }
 }
 
