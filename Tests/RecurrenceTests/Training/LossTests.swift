@@ -217,6 +217,7 @@ struct LossTests {
     let folder = Fixture.folder.appendingPathComponent("Training")
     let files = try FileManager.default.contentsOfDirectory(atPath: folder.path)
       .filter { $0.hasSuffix(".txt") }.map { String($0.dropLast(4)) }
-    #expect(Set(files) == Set(OptimizerTests.files + ["softmax", "binary", "squares", "schedules"]), "in \(folder.path)")
+    #expect(
+      Set(files) == Set(OptimizerTests.files + ["softmax", "binary", "squares", "schedules"]), "in \(folder.path)")
   }
 }
