@@ -48,10 +48,17 @@ public protocol KernelTable<Scalar>: Sendable {
   @unsafe static func sumOfSquares(_ x: UnsafePointer<Scalar>, count: Int, factor: Double) -> Double
   @unsafe static func largestMagnitude(_ x: UnsafePointer<Scalar>, count: Int) -> Scalar
   @unsafe static func scale(_ x: UnsafeMutablePointer<Scalar>, count: Int, by factor: Scalar)
-  @unsafe static func clamp(_ x: UnsafeMutablePointer<Scalar>, count: Int, _ lower: Scalar, _ upper: Scalar)
+  @discardableResult
+  @unsafe static func clamp(
+    _ x: UnsafeMutablePointer<Scalar>, count: Int, _ lower: Scalar, _ upper: Scalar
+  ) -> Int
   @unsafe static func addRows(
     _ x: UnsafePointer<Scalar>, _ symbols: UnsafePointer<Int32>, rows: Int, columns: Int,
     to table: UnsafeMutablePointer<Scalar>)
+
+  /// Squares, sums and counts of a matrix; see `ObservationKernel`, as is the following.
+  @unsafe static func observe(_ observation: Observation<Scalar>) -> ObservedCounts
+  @unsafe static func isFinite(_ x: UnsafePointer<Scalar>, stride: Int, rows: Int, columns: Int) -> Bool
 
   /// One primitive of the vector layer over arrays: see `VectorProbe`.
   @unsafe static func probe(_ operation: VectorOperation, _ operands: ProbeOperands<Scalar>)

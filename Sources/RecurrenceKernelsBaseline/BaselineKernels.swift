@@ -238,7 +238,7 @@ public enum BaselineFloat: KernelTable {
   }
 
   @inline(never)
-  public static func clamp(_ x: UnsafeMutablePointer<Float>, count: Int, _ lower: Float, _ upper: Float) {
+  public static func clamp(_ x: UnsafeMutablePointer<Float>, count: Int, _ lower: Float, _ upper: Float) -> Int {
     GradientKernel<FloatVector>.clamp(x, count: count, lower, upper)
   }
 
@@ -248,6 +248,16 @@ public enum BaselineFloat: KernelTable {
     to table: UnsafeMutablePointer<Float>
   ) {
     GradientKernel<FloatVector>.addRows(x, symbols, rows: rows, columns: columns, to: table)
+  }
+
+  @inline(never)
+  public static func observe(_ observation: Observation<Float>) -> ObservedCounts {
+    ObservationKernel<FloatVector>.observe(observation)
+  }
+
+  @inline(never)
+  public static func isFinite(_ x: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int) -> Bool {
+    ObservationKernel<FloatVector>.isFinite(x, stride: stride, rows: rows, columns: columns)
   }
 
   @inline(never)
@@ -354,7 +364,7 @@ public enum BaselineDouble: KernelTable {
   }
 
   @inline(never)
-  public static func clamp(_ x: UnsafeMutablePointer<Double>, count: Int, _ lower: Double, _ upper: Double) {
+  public static func clamp(_ x: UnsafeMutablePointer<Double>, count: Int, _ lower: Double, _ upper: Double) -> Int {
     GradientKernel<DoubleVector>.clamp(x, count: count, lower, upper)
   }
 
@@ -364,6 +374,16 @@ public enum BaselineDouble: KernelTable {
     to table: UnsafeMutablePointer<Double>
   ) {
     GradientKernel<DoubleVector>.addRows(x, symbols, rows: rows, columns: columns, to: table)
+  }
+
+  @inline(never)
+  public static func observe(_ observation: Observation<Double>) -> ObservedCounts {
+    ObservationKernel<DoubleVector>.observe(observation)
+  }
+
+  @inline(never)
+  public static func isFinite(_ x: UnsafePointer<Double>, stride: Int, rows: Int, columns: Int) -> Bool {
+    ObservationKernel<DoubleVector>.isFinite(x, stride: stride, rows: rows, columns: columns)
   }
 
   @inline(never)

@@ -218,7 +218,7 @@ public enum X86V3Float: KernelTable {
   }
 
   @inline(never)
-  public static func clamp(_ x: UnsafeMutablePointer<Float>, count: Int, _ lower: Float, _ upper: Float) {
+  public static func clamp(_ x: UnsafeMutablePointer<Float>, count: Int, _ lower: Float, _ upper: Float) -> Int {
     GradientKernel<FloatVector>.clamp(x, count: count, lower, upper)
   }
 
@@ -228,6 +228,16 @@ public enum X86V3Float: KernelTable {
     to table: UnsafeMutablePointer<Float>
   ) {
     GradientKernel<FloatVector>.addRows(x, symbols, rows: rows, columns: columns, to: table)
+  }
+
+  @inline(never)
+  public static func observe(_ observation: Observation<Float>) -> ObservedCounts {
+    ObservationKernel<FloatVector>.observe(observation)
+  }
+
+  @inline(never)
+  public static func isFinite(_ x: UnsafePointer<Float>, stride: Int, rows: Int, columns: Int) -> Bool {
+    ObservationKernel<FloatVector>.isFinite(x, stride: stride, rows: rows, columns: columns)
   }
 
   @inline(never)
@@ -334,7 +344,7 @@ public enum X86V3Double: KernelTable {
   }
 
   @inline(never)
-  public static func clamp(_ x: UnsafeMutablePointer<Double>, count: Int, _ lower: Double, _ upper: Double) {
+  public static func clamp(_ x: UnsafeMutablePointer<Double>, count: Int, _ lower: Double, _ upper: Double) -> Int {
     GradientKernel<DoubleVector>.clamp(x, count: count, lower, upper)
   }
 
@@ -344,6 +354,16 @@ public enum X86V3Double: KernelTable {
     to table: UnsafeMutablePointer<Double>
   ) {
     GradientKernel<DoubleVector>.addRows(x, symbols, rows: rows, columns: columns, to: table)
+  }
+
+  @inline(never)
+  public static func observe(_ observation: Observation<Double>) -> ObservedCounts {
+    ObservationKernel<DoubleVector>.observe(observation)
+  }
+
+  @inline(never)
+  public static func isFinite(_ x: UnsafePointer<Double>, stride: Int, rows: Int, columns: Int) -> Bool {
+    ObservationKernel<DoubleVector>.isFinite(x, stride: stride, rows: rows, columns: columns)
   }
 
   @inline(never)

@@ -130,6 +130,10 @@ struct CellPlan: Sendable {
   let registers: Int
   /// Valid while the implementation lives.
   nonisolated(unsafe) let mathematics: CellMathematics
+  /// What a recorder measures of the gates.
+  let observedGates: [ObservedGate]
+  /// Whether the kernels know ∂L/∂(states besides h) in total, and not only what is carried.
+  let knowsTotalGradients: Bool
   /// Owns what `mathematics` of a recorded cell points to.
   private let recorded: RecordedCell?
 
@@ -140,12 +144,31 @@ struct CellPlan: Sendable {
       unsafe (mathematics, savedPlanes) = unsafe fused
       recorded = nil
       registers = 0
+      observedGates = Self.observedGates(cell)
+      knowsTotalGradients = true
     } else {
       let recorded = RecordedCell(cell, planes: plan.planes)
       self.recorded = recorded
       unsafe mathematics = unsafe .recorded(recorded.view)
       registers = recorded.registers
       savedPlanes = recorded.savedPlanes
+      observedGates = ObservedGate.list(of: recorded, plan)
+      knowsTotalGradients = recorded.isDerived
+    }
+  }
+
+  /// Built-in cells keep the values of their gates, or are them.
+  private static func observedGates(_ cell: some Cell) -> [ObservedGate] {
+    func saved(_ names: [String], _ activations: [Activation]) -> [ObservedGate] {
+      zip(names, activations).enumerated().map {
+        ObservedGate(name: $1.0, source: .saved($0), activation: $1.1, isApplied: true)
+      }
+    }
+    return switch cell {
+    case let cell as RNN<Activation>:
+      [ObservedGate(name: "a", source: .state(0), activation: cell.activation, isApplied: true)]
+    case is LSTM, is PeepholeLSTM: saved(["i", "f", "g", "o"], [.sigmoid, .sigmoid, .tanh, .sigmoid])
+    default: saved(["r", "z", "n"], [.sigmoid, .sigmoid, .tanh])
     }
   }
 

@@ -62,20 +62,24 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     var planes = 0
     while t >= chunk.lowerBound {
       let step = unsafe step(t, layer, chunk, tapeStart: tapeStart, call)
-      if let trace = memory.trace {
+      let place = FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count(t))
+      if memory.isWatched {
         // ∂L/∂h_t is whole between the product and the cell's backward. Apart, both leave the same bits.
         unsafe run(product, planes: planes, nil, step, rows: 0)
-        unsafe trace.record(step, layer: layer, state: t + 1, first: rows.lowerBound, count: count(t))
+        unsafe watch(step, place, chunk)
         unsafe run(nil, planes: 0, .backward, step, rows: count(t))
       } else {
         // The product of the step after, ending in the backward of this one.
         unsafe run(product, planes: planes, .backward, step, rows: count(t))
       }
+      unsafe memory.control?.clip(step, place)
       if stages > 1 {
         let δq = unsafe memory.operandGradient(first: rows.lowerBound)
         let second = unsafe throughU(layer, stage: 1, step, rows: count(t), into: δq, start: .bias)
         unsafe run(second, planes: 1, .operandBackward, step, rows: count(t))
+        unsafe memory.control?.clip(step, place)
       }
+      unsafe memory.recorder?.checkBackward(step, place)
       unsafe product = unsafe throughU(
         layer, stage: 0, step, rows: count(t), into: step.hiddenGradient!, start: .accumulate)
       planes = 1
@@ -84,6 +88,22 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     if let product = unsafe product {
       let step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
       unsafe run(product, planes: planes, nil, step, rows: 0)
+      unsafe memory.control?.closeRatios(
+        layer, memory.hiddenGradient(layer) + rows.lowerBound * shape.units, part: part, chunk, schedule)
+    }
+  }
+
+  /// Looks at ∂L/∂states before the backward of a step.
+  private func watch(_ step: CellStep<Scalar>, _ place: FlowStep, _ chunk: Range<Int>) {
+    if let control = memory.control {
+      unsafe control.closeRatios(place.layer, step.hiddenGradient!, part: part, chunk, schedule)
+      unsafe control.openRatios(step, place)
+    }
+    guard let recorder = memory.recorder else { return }
+    unsafe recorder.recordBackward(step, place) { totals in
+      var step = unsafe step
+      unsafe (step.operand, step.operandStride) = unsafe (totals, shape.otherStride)
+      unsafe run(nil, planes: 0, .totalGradient, step, rows: place.rows)
     }
   }
 

@@ -77,7 +77,12 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     for t in chunk {
       let count = count(t)
       if count == 0 { break }
-      unsafe step(t, layer, chunk, output, count: count, tapeStart: tapeStart)
+      let step = unsafe step(t, layer, chunk, output, count: count, tapeStart: tapeStart)
+      if let recorder = memory.recorder {
+        unsafe recorder.recordForward(
+          step, FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count),
+          input: layer == 0 ? UnsafePointer(input.pointer(t, self)) : nil)
+      }
     }
     unsafe keepStates(chunk, layer, output, tapeStart: tapeStart)
   }
@@ -162,7 +167,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   private func step(
     _ t: Int, _ layer: Int, _ chunk: Range<Int>, _ output: Rows, count: Int, tapeStart: Int?
-  ) {
+  ) -> CellStep<Scalar> {
     let plan = shape.plan
     var step = unsafe CellStep<Scalar>(
       units: shape.units, gateColumns: shape.gateColumns, unitColumn: shape.gateStride)
@@ -207,6 +212,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
           action: stage == plan.planes.stages - 1 ? .forward : .operand, step: step, rows: count,
           productScratch: memory.productScratch(part), programScratch: memory.programScratch(part)))
     }
+    return unsafe step
   }
 
   // MARK: States

@@ -8,6 +8,10 @@ extension SequenceMemory {
   func forward(_ weights: PackedStack<Scalar>, _ call: ForwardCall<Scalar>) {
     // Where sequences end, the rows of a step lie elsewhere on the tape in every segment: threads then go from segment
     // to segment together, lest one writes where another has been.
+    if let recorder {
+      recorder.reset(.forward)
+      unsafe recorder.recordInitialStates(hidden, other, batch: schedule.batch)
+    }
     let stride = schedule.isUniform ? max(1, segments) : 1
     var first = 0
     repeat {
@@ -26,7 +30,8 @@ extension SequenceMemory {
   /// in the order of the schedule.
   func backward(_ weights: PackedStack<Scalar>, parameters: UnsafePointer<Scalar>, _ call: BackwardCall<Scalar>) {
     unsafe packBackwardWeights(parameters)
-    trace?.reset()
+    recorder?.reset(.backward)
+    control?.begin(rows: schedule.offset(schedule.steps))
     if !schedule.isUniform, let given = unsafe call.outputGradient {
       nonisolated(unsafe) let gradient = unsafe given
       inParts { [self] _, rows in
@@ -47,23 +52,13 @@ extension SequenceMemory {
       }
       unsafe backward(steps, weights, call)
     }
-    traceInitialStates()
+    // Of all sequences: also of those without a step, which no driver meets.
+    unsafe recorder?.recordInitialGradients(hiddenGradient, otherGradient, batch: schedule.batch)
     if !schedule.isUniform, let given = unsafe call.inputGradient {
       nonisolated(unsafe) let gradient = unsafe given
       inParts { [self] _, rows in
         unsafe unpack(packedInputGradient, into: gradient, width: shape.inputs, rows)
       }
-    }
-  }
-
-  /// Measures ∂L/∂h_0 of all sequences: also of those without a step, which no driver meets.
-  private func traceInitialStates() {
-    guard let trace else { return }
-    for layer in 0..<shape.layers {
-      var step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
-      unsafe step.hiddenGradient = unsafe hiddenGradient(layer)
-      unsafe step.hiddenGradientStride = shape.units
-      unsafe trace.record(step, layer: layer, state: 0, first: 0, count: schedule.batch)
     }
   }
 

@@ -11,8 +11,12 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var tapedSegment = -1
   /// Multiply-adds below which a pass is not split: some 100 µs of one core. Tests pass 0.
   let smallestSplit: Double
-  /// Where a backward pass leaves ‖∂L/∂h_t‖; nil where nobody asked.
-  var trace: GradientTrace<Scalar>?
+  /// Where passes leave what they measure of the gradient flow; nil where nobody asked.
+  var recorder: FlowRecorder<Scalar>?
+  /// How backward passes are controlled; nil where they are not.
+  var control: FlowControl<Scalar>?
+  /// Whether backward passes must show ∂L/∂h_t of every step.
+  var isWatched: Bool { recorder != nil || control?.regularizes == true }
   private let at: SequenceLayout<Scalar>
   private let slab: AlignedBuffer<Scalar>
 

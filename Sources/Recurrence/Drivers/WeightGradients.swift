@@ -63,6 +63,10 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
             MatrixView(UnsafePointer(memory.operands(layer)), rows: count, columns: units), to: c)
           continue
         }
+        if let control = memory.control, control.regularizes {
+          unsafe add(
+            δ(layer, count: count, position: run.position, planes: run.count), control.factors(layer, rows: count), to: c)
+        }
         unsafe forEachStretch(layer, chunk, tapeStart: tapeStart) { row, previous, count in
           unsafe add(
             δ(layer, row: row, count: count, position: run.position, planes: run.count),

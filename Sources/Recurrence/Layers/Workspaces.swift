@@ -21,28 +21,42 @@
   /// Steps that are kept at a time; where the sequence is longer, the others are run again.
   public var keptSteps: Int { memory.use.tapeSteps! }
 
-  /// Whether backward passes measure the gradient through time. The results of a pass keep their bits; the driver's loop
-  /// reads ∂L/∂h_t of each step once more.
-  public var tracesGradients: Bool {
-    get { memory.trace != nil }
+  /// Whether passes measure the gradient flow. The results of a pass keep their bits; see Docs/GradientFlow.md for what it
+  /// costs. To be set before the forward pass.
+  public var recordsGradientFlow: Bool {
+    get { memory.recorder != nil }
     set {
-      if newValue == tracesGradients { return }
-      memory.trace =
-        newValue ? GradientTrace(layers: memory.shape.layers, steps: memory.use.steps, batch: memory.use.batch) : nil
+      if newValue == recordsGradientFlow { return }
+      memory.recorder =
+        newValue
+        ? FlowRecorder(
+          memory.shape, memory.schedule, steps: memory.use.steps, batch: memory.use.batch, parts: memory.use.threads)
+        : nil
     }
   }
 
-  /// ‖∂L/∂h_t‖ of the last backward pass, over all sequences and units: T + 1 norms, that of the initial state first.
-  ///
-  /// The derivative is total: through all later steps, and through the output of step t. Traps where `tracesGradients` was
-  /// not set, or there is no such layer.
-  public func hiddenGradientNorms(layer: Int) -> [Double] {
-    guard let trace = memory.trace else { fatalError("hiddenGradientNorms: expected a tape that traces gradients") }
-    if !(0..<memory.shape.layers).contains(layer) {
-      fatalError("layer: expected 0 to \(memory.shape.layers - 1), got \(layer)")
+  /// What the last forward and backward passes measured. Traps where `recordsGradientFlow` was not set.
+  public func gradientFlow() -> GradientFlowRecord {
+    guard let recorder = memory.recorder else {
+      fatalError("gradientFlow: expected a tape that records the gradient flow")
     }
-    return trace.norms(layer: layer, steps: memory.schedule.steps)
+    return GradientFlowRecord(recorder, memory.schedule)
   }
+
+  /// What is done to the gradient inside the backward loop; by default nothing.
+  public var control: BackpropagationControl {
+    get { memory.control?.policy ?? BackpropagationControl() }
+    set {
+      memory.control =
+        newValue.isIdle
+        ? nil
+        : FlowControl(
+          newValue, memory.shape, batch: memory.use.batch, parts: memory.use.threads, chunk: memory.gradientChunk)
+    }
+  }
+
+  /// What the control of the last backward pass did; nil where it had nothing to do.
+  public var controlOutcome: BackpropagationOutcome? { memory.control?.outcome }
 
   init(memory: SequenceMemory<Scalar>) { self.memory = memory }
 }

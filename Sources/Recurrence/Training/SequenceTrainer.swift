@@ -74,14 +74,23 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
     return TrainingStep(loss: loss, clipping: outcome, learningRate: learningRate)
   }
 
-  /// Whether passes measure the gradient through time; see `Tape.tracesGradients`.
-  public var tracesGradients: Bool {
-    get { tape.tracesGradients }
-    set { tape.tracesGradients = newValue }
+  /// Whether passes measure the gradient flow; see `Tape.recordsGradientFlow`.
+  public var recordsGradientFlow: Bool {
+    get { tape.recordsGradientFlow }
+    set { tape.recordsGradientFlow = newValue }
   }
 
-  /// ‖∂loss/∂h_t‖ of the last pass; see `Tape.hiddenGradientNorms`.
-  public func hiddenGradientNorms(layer: Int) -> [Double] { tape.hiddenGradientNorms(layer: layer) }
+  /// What the last pass measured; see `Tape.gradientFlow`.
+  public func gradientFlow() -> GradientFlowRecord { tape.gradientFlow() }
+
+  /// What is done to the gradient inside the backward loop; see `Tape.control`.
+  public var control: BackpropagationControl {
+    get { tape.control }
+    set { tape.control = newValue }
+  }
+
+  /// What the control did in the last pass; see `Tape.controlOutcome`.
+  public var controlOutcome: BackpropagationOutcome? { tape.controlOutcome }
 
   /// The loss, and in `gradient` its gradient, without an update. Parameters as above.
   public mutating func computeGradient(

@@ -129,6 +129,10 @@ public protocol DifferentiatedCell: Cell {
   /// Pulls derivatives back through `forward`. In a cell of two stages, without the way through `operand`.
   func backward<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> CellGradients<V>
 
+  /// ∂L/∂states in total: what comes back from the step after, `input.gradients`, and what reaches a state by way of the
+  /// others of its own step, as h_t = o ⊙ tanh(c_t) is a way to c_t. For measuring alone; by default, the former.
+  func totalGradients<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> Planes<V>
+
   /// `operand` again, from what was saved.
   func savedOperand<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> V
 
@@ -140,6 +144,9 @@ public protocol DifferentiatedCell: Cell {
 extension DifferentiatedCell {
   @inlinable @inline(__always)
   public func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { forward(input).states }
+
+  @inlinable @inline(__always)
+  public func totalGradients<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> Planes<V> { input.gradients }
 
   @inlinable @inline(__always)
   public func savedOperand<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> V { input.previous[0] }

@@ -47,4 +47,11 @@
         δc * g * (i * (1 - i)), δc * input.previous[1] * (f * (1 - f)), δc * i * (1 - g * g), δh * m * (o * (1 - o))),
       previous: Planes(0, δc * f))
   }
+
+  @inlinable @inline(__always)
+  public func totalGradients<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> Planes<V> {
+    let δh = input.gradients[0]
+    let m = tanh(input.states[1])
+    return Planes(δh, V.multiplyAdd(δh * input.saved[3], 1 - m * m, input.gradients[1]))
+  }
 }

@@ -49,4 +49,13 @@
       previous: Planes(0, V.multiplyAdd(δf, p[1], V.multiplyAdd(δi, p[0], δc * f))),
       units: Planes(δi * previous, δf * previous, δo * c))
   }
+
+  @inlinable @inline(__always)
+  public func totalGradients<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> Planes<V> {
+    let (o, δh) = (input.saved[3], input.gradients[0])
+    let m = tanh(input.states[1])
+    let δo = δh * m * (o * (1 - o))
+    let δc = V.multiplyAdd(δh * o, 1 - m * m, input.gradients[1])
+    return Planes(δh, V.multiplyAdd(δo, input.units[2], δc))
+  }
 }

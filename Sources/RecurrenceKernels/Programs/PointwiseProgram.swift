@@ -65,6 +65,19 @@
     unsafe instructions.compactMap { if case .input(let plane) = $0.operation { plane } else { nil } }
   }
 
+  /// The function that each gate is put through, as it is, nil where there is none or more than one.
+  func activations(ofGates count: Int) -> [Activation?] {
+    var found = [Set<Activation>](repeating: [], count: count)
+    for index in unsafe instructions.indices {
+      let instruction = unsafe instructions[index]
+      guard case .activation(let activation) = instruction.operation else { continue }
+      if case .input(.gate(let plane)) = unsafe instructions[instruction.a].operation, plane < count {
+        found[plane].insert(activation)
+      }
+    }
+    return found.map { $0.count == 1 ? $0.first : nil }
+  }
+
   /// Valid while the program lives.
   @unsafe public var view: PointwiseProgramView {
     unsafe PointwiseProgramView(

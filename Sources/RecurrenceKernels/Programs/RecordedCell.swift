@@ -9,7 +9,11 @@ public final class RecordedCell: Sendable {
   let backward: PointwiseProgram
   let savedOperand: PointwiseProgram?
   let operandBackward: PointwiseProgram?
-  let isDerived: Bool
+  /// Whether the backward is derived from `step`.
+  public let isDerived: Bool
+
+  /// The function that each pre-activation plane is put through, nil where it is not put through exactly one.
+  public let gateActivations: [Activation?]
 
   /// Most registers that a run of one of the programs takes.
   public let registers: Int
@@ -49,6 +53,7 @@ public final class RecordedCell: Sendable {
       if let savedOperand { check.inputs(of: savedOperand, "savedOperand", saved: savedPlanes) }
       if let operandBackward { check.inputs(of: operandBackward, "operandBackward", saved: savedPlanes) }
     }
+    gateActivations = forward.activations(ofGates: planes.gates)
     registers = [forward, operand, backward, savedOperand, operandBackward].compactMap { $0?.registers }.max() ?? 0
   }
 

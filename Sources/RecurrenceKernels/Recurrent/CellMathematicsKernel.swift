@@ -28,6 +28,7 @@
     switch action {
     case .forward: unsafe FusedCellKernel<V, C>.forward(cell, step, rows: rows, units: units)
     case .backward: unsafe FusedCellKernel<V, C>.backward(cell, step, rows: rows, units: units)
+    case .totalGradient: unsafe FusedCellKernel<V, C>.totalGradient(cell, step, rows: rows, units: units)
     case .operand, .operandBackward: fatalError("a cell of one stage has no operand of its own")
     }
   }
@@ -39,7 +40,7 @@
     switch action {
     case .operand: unsafe FusedCellKernel<V, C>.operand(cell, step, rows: rows, units: units)
     case .operandBackward: unsafe FusedCellKernel<V, C>.operandBackward(cell, step, rows: rows, units: units)
-    case .forward, .backward: unsafe run(cell, action, step, rows: rows, units: units)
+    case .forward, .backward, .totalGradient: unsafe run(cell, action, step, rows: rows, units: units)
     }
   }
 }

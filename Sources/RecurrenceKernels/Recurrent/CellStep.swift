@@ -32,7 +32,7 @@
   public var saved: UnsafeMutablePointer<Scalar>?
   public var savedStride: Int
 
-  /// What the recurrent weights of stage 1 multiply: out.
+  /// What the recurrent weights of stage 1 multiply: out. For `totalGradient`: out, planes of the states besides h.
   public var operand: UnsafeMutablePointer<Scalar>?
   public var operandStride: Int
   /// ∂L/∂operand, in for the backward of the operand.
@@ -86,4 +86,6 @@
   case backward
   /// `DifferentiatedCell.operandBackward`, added to what `backward` wrote, and `savedOperand`.
   case operandBackward
+  /// ∂L/∂(states besides h) in total, `DifferentiatedCell.totalGradients`, into `operand`. Changes nothing else.
+  case totalGradient
 }

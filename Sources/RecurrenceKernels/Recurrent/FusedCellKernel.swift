@@ -84,6 +84,22 @@
       unsafe store(result, u, count, adding: false)
     }
 
+    /// The planes of states besides h lie in `operand`.
+    @inlinable @inline(__always)
+    func totalGradient(_ cell: C, _ u: Int, _ count: Int) {
+      let totals = unsafe cell.totalGradients(backwardInput(u, count, gradients: gradients(u, count)))
+      let base = unsafe step.pointee.operand! + (row * step.pointee.operandStride + u)
+      totals.forEach(count: C.statePlanes) { plane, value in
+        if plane == 0 { return }
+        let place = unsafe base + (plane - 1) * step.pointee.units
+        if count == V.lanes {
+          unsafe value.store(place)
+        } else {
+          unsafe value.store(place, count: count)
+        }
+      }
+    }
+
     @inlinable @inline(__always)
     func operandBackward(_ cell: C, _ u: Int, _ count: Int) {
       let input = unsafe backwardInput(u, count, gradients: Planes())
@@ -100,7 +116,7 @@
     }
   }
 
-  // The loop over rows and vectors, four times: as a closure of one shared loop, the body was called for every vector.
+  // The loop over rows and vectors, five times: as a closure of one shared loop, the body was called for every vector.
 
   @inlinable @inline(never)
   static func forward(
@@ -148,6 +164,21 @@
   }
 
   @inlinable @inline(never)
+  static func totalGradient(
+    _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
+  ) {
+    for r in rows {
+      let row = unsafe Row(step, row: r)
+      var u = units.lowerBound
+      while u + V.lanes <= units.upperBound {
+        unsafe row.totalGradient(cell, u, V.lanes)
+        u += V.lanes
+      }
+      if u < units.upperBound { unsafe totalGradientRest(cell, row, u, units.upperBound - u) }
+    }
+  }
+
+  @inlinable @inline(never)
   static func operandBackward(
     _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
   ) {
@@ -173,6 +204,11 @@
 
   @inlinable @inline(never)
   static func backwardRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) { unsafe row.backward(cell, u, count) }
+
+  @inlinable @inline(never)
+  static func totalGradientRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) {
+    unsafe row.totalGradient(cell, u, count)
+  }
 
   @inlinable @inline(never)
   static func operandBackwardRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) {

@@ -60,18 +60,29 @@ public enum GradientKernel<V: Vector> {
     if i < count { unsafe (V.load(x + i, count: count - i) * factor).store(x + i, count: count - i) }
   }
 
-  /// x[i] ← min(max(x[i], lower), upper); NaN stays.
+  /// x[i] ← min(max(x[i], lower), upper); NaN stays. Returns how many elements it changed.
   @inlinable @inline(__always)
-  public static func clamp(_ x: UnsafeMutablePointer<Scalar>, count: Int, _ lower: Scalar, _ upper: Scalar) {
-    let (lower, upper) = (V(repeating: lower), V(repeating: upper))
+  public static func clamp(_ x: UnsafeMutablePointer<Scalar>, count: Int, _ lower: Scalar, _ upper: Scalar) -> Int {
+    let (low, high, one) = (V(repeating: lower), V(repeating: upper), V(repeating: 1))
+    var changed = V.zero
     var i = 0
     while i + V.lanes <= count {
-      unsafe V.minimum(V.maximum(V.load(x + i), lower), upper).store(x + i)
+      let value = unsafe V.load(x + i)
+      changed = V.select(V.isLess(value, low), changed + one, changed)
+      changed = V.select(V.isLess(high, value), changed + one, changed)
+      unsafe V.minimum(V.maximum(value, low), high).store(x + i)
       i += V.lanes
     }
-    if i < count {
-      unsafe V.minimum(V.maximum(V.load(x + i, count: count - i), lower), upper).store(x + i, count: count - i)
+    var total = Int(changed.sum().asDouble)
+    while i < count {
+      let value = unsafe x[i]
+      if value < lower || value > upper {
+        unsafe x[i] = value < lower ? lower : upper
+        total += 1
+      }
+      i += 1
     }
+    return total
   }
 
   /// table[symbols[n], :] += x[n, :], n descending.

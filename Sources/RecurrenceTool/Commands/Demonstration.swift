@@ -202,9 +202,9 @@ struct AddingProblem<C: Cell>: ~Copyable {
   mutating func gradientNorms() throws -> [Double] {
     let (inputs, sums) = Self.sequences(steps, &generator)
     var states = trainer.network.recurrent.makeStates(batch: Self.batch)
-    trainer.tracesGradients = true
+    trainer.recordsGradientFlow = true
     _ = try trainer.computeGradient(
       .vectors(inputs), targets: .values(sums), steps: steps, batch: Self.batch, states: &states)
-    return trainer.hiddenGradientNorms(layer: 0)
+    return trainer.gradientFlow().layers[0].states[0].gradientNorms
   }
 }

@@ -51,7 +51,7 @@ struct GradientTraceTests {
     for unit in 0..<units { parameters["U", unit, unit] = 0.5 }
     stack.parameters = parameters
     var tape = stack.makeTape(steps: steps, batch: batch)
-    tape.tracesGradients = true
+    tape.recordsGradientFlow = true
     var outputGradients = [Double](repeating: 0, count: steps * batch * units)
     for index in ((steps - 1) * batch * units)..<outputGradients.count { outputGradients[index] = 1 }
     let shape = SequenceShape(steps: steps, batch: batch, inputs: units, units: units)
@@ -61,7 +61,7 @@ struct GradientTraceTests {
       outputGradients: outputGradients, finalGradients: zeros)
     _ = try stack.solve(problem, tape: &tape)
     var expected = Double(batch * units).squareRoot()
-    for norm in tape.hiddenGradientNorms(layer: 0).reversed() {
+    for norm in tape.gradientFlow().layers[0].states[0].gradientNorms.reversed() {
       // Powers of 2: the squares and their sum are exact.
       #expect(norm == expected)
       expected /= 2
@@ -72,7 +72,7 @@ struct GradientTraceTests {
   @Test func anotherPass() throws {
     let stack = RecurrentStack<GRU, Float>(GRU(), inputs: 3, units: 5, seed: 2)
     var tape = stack.makeTape(steps: 8, batch: 6, threads: 2, ragged: true)
-    tape.tracesGradients = true
+    tape.recordsGradientFlow = true
     for shape in [
       SequenceShape(steps: 8, batch: 6, inputs: 3, units: 5),
       SequenceShape(steps: 5, batch: 2, inputs: 3, units: 5, lengths: [5, 1]),
@@ -82,7 +82,7 @@ struct GradientTraceTests {
       let problem = SequenceProblem(shape, states: 1, random: &random)
       _ = try stack.solve(problem, tape: &tape)
       let expected = try Traced(stack: stack, problem: problem).norms(SequencePath())
-      let norms = tape.hiddenGradientNorms(layer: 0)
+      let norms = tape.gradientFlow().layers[0].states[0].gradientNorms
       #expect(norms == expected[0], "\(shape)")
     }
   }
@@ -101,7 +101,7 @@ private struct Traced<C: Cell, S: TestScalar> {
     for path in [SequencePath(), SequencePath(threads: 3), SequencePath(threads: 2, keeping: 2)] {
       var tape = makeTape(path)
       complaints += try untraced.differences(from: stack.solve(problem, tape: &tape)).map { "tracing changes \($0)" }
-      let some = (0..<shape.layers).map { tape.hiddenGradientNorms(layer: $0) }
+      let some = (0..<shape.layers).map { tape.gradientFlow().layers[$0].states[0].gradientNorms }
       if some != norms { complaints.append("\(path): norms \(some) instead of \(norms)") }
     }
     for (layer, (actual, expected)) in zip(norms, try reference()).enumerated() {
@@ -120,14 +120,14 @@ private struct Traced<C: Cell, S: TestScalar> {
   func norms(_ path: SequencePath) throws -> [[Double]] {
     var tape = makeTape(path)
     _ = try stack.solve(problem, tape: &tape)
-    return (0..<shape.layers).map { tape.hiddenGradientNorms(layer: $0) }
+    return (0..<shape.layers).map { tape.gradientFlow().layers[$0].states[0].gradientNorms }
   }
 
   private func makeTape(_ path: SequencePath) -> Tape<S> {
     var tape = stack.makeTape(
       steps: shape.steps, batch: shape.batch, threads: path.threads, ragged: shape.lengths != nil,
       keeping: path.keeping, smallestSplit: 0)
-    tape.tracesGradients = true
+    tape.recordsGradientFlow = true
     return tape
   }
 

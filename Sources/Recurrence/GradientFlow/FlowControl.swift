@@ -1,0 +1,129 @@
+import RecurrenceKernels
+
+/// The memory of a `BackpropagationControl` at work.
+///
+/// Each thread writes to the rows of its own sequences, and to numbers of its own.
+final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
+  let policy: BackpropagationControl
+  private let shape: StackShape<Scalar>
+  private let batch, parts, chunkRows: Int
+  /// [L, chunk·B, H]: what multiplies δa in ∂Ω/∂U.
+  private let factors: AlignedBuffer<Scalar>
+  private let numbers: AlignedBuffer<Double>
+  /// [B]: ‖δ_t‖² of the step at hand. [L, B]: Σ_t of the terms of Ω. [parts]: step + 1 that waits for its v (0 for none),
+  /// its rows, its first row, and clipped steps.
+  private let squares, penalties, pending, pendingRows, firstRow, clipped: Int
+  /// Steps of sequences in this pass, N.
+  private var rows = 0
+
+  init(_ policy: BackpropagationControl, _ shape: StackShape<Scalar>, batch: Int, parts: Int, chunk: Int) {
+    if let complaint = policy.complaint { fatalError(complaint) }
+    if policy.normPreservation > 0, shape.plan.planes.stages > 1 {
+      fatalError("normPreservation: expected a cell of one stage, got one of two")
+    }
+    self.policy = policy
+    self.shape = shape
+    (self.batch, self.parts) = (batch, parts)
+    chunkRows = chunk * batch
+    factors = AlignedBuffer(count: policy.normPreservation > 0 ? shape.layers * chunkRows * shape.units : 0)
+    var plan = SlabPlan<Double>()
+    squares = plan.reserve(batch)
+    penalties = plan.reserve(shape.layers, batch)
+    (pending, pendingRows) = (plan.reserve(parts), plan.reserve(parts))
+    (firstRow, clipped) = (plan.reserve(parts), plan.reserve(parts))
+    numbers = AlignedBuffer(count: plan.count)
+  }
+
+  var regularizes: Bool { policy.normPreservation > 0 }
+
+  func begin(rows: Int) {
+    self.rows = rows
+    unsafe clear(UnsafeMutableBufferPointer(start: numbers.unsafePointer, count: numbers.count))
+  }
+
+  var outcome: BackpropagationOutcome {
+    var result = BackpropagationOutcome(clippedSteps: 0, steps: rows * shape.layers, normPenalties: [])
+    for part in 0..<parts { unsafe result.clippedSteps += Int(number(clipped + part).pointee) }
+    if !regularizes { return result }
+    for layer in 0..<shape.layers {
+      var sum = 0.0
+      for row in 0..<batch { unsafe sum += number(penalties + layer * batch + row).pointee }
+      result.normPenalties.append(rows == 0 ? 0 : sum / Double(rows))
+    }
+    return result
+  }
+
+  private func number(_ index: Int) -> UnsafeMutablePointer<Double> { unsafe numbers.unsafePointer + index }
+
+  // MARK: Clipping
+
+  /// Clips δa of a step.
+  func clip(_ step: CellStep<Scalar>, _ place: FlowStep) {
+    guard let clipping = policy.stepClipping else { return }
+    let kernels = shape.kernels
+    let count = shape.gateStride
+    var clippedRows = 0
+    for row in 0..<place.rows {
+      let δ = unsafe step.gates! + row * step.gateStride
+      switch clipping {
+      case .value(let value):
+        if unsafe kernels.table.clamp(δ, count: count, Scalar(-value), Scalar(value)) > 0 { clippedRows += 1 }
+      case .norm(let limit):
+        let norm = unsafe ScaledNorm(UnsafePointer(δ), count: count, kernels: kernels)
+        if norm.isFinite, norm.exceeds(limit, count: count) {
+          unsafe norm.scale(δ, count: count, to: limit, kernels.table)
+          clippedRows += 1
+        }
+      }
+    }
+    unsafe number(clipped + place.part).pointee += Double(clippedRows)
+  }
+
+  // MARK: Ω
+
+  /// Notes ‖δ_t‖² before the backward of step t.
+  func openRatios(_ step: CellStep<Scalar>, _ place: FlowStep) {
+    if !regularizes { return }
+    var observation = unsafe Observation(
+      UnsafePointer(step.hiddenGradient!), stride: step.hiddenGradientStride, rows: place.rows, units: shape.units)
+    unsafe (observation.addend, observation.addendStride) = unsafe (step.outputGradient, step.outputGradientStride)
+    unsafe observation.squares = unsafe number(squares + place.first)
+    _ = unsafe shape.kernels.table.observe(observation)
+    unsafe number(pending + place.part).pointee = Double(place.t + 1)
+    unsafe number(pendingRows + place.part).pointee = Double(place.rows)
+    unsafe number(firstRow + place.part).pointee = Double(place.first)
+  }
+
+  /// Takes v_t, once the product of step t is done: the factors of ∂Ω/∂U, and the terms of Ω.
+  func closeRatios(
+    _ layer: Int, _ v: UnsafeMutablePointer<Scalar>, part: Int, _ chunk: Range<Int>, _ schedule: RowSchedule
+  ) {
+    let t = unsafe Int(number(pending + part).pointee) - 1
+    if t < 0 { return }
+    unsafe number(pending + part).pointee = 0
+    let (rows, first) = unsafe (Int(number(pendingRows + part).pointee), Int(number(firstRow + part).pointee))
+    let units = shape.units
+    let start = schedule.offset(t) - schedule.offset(chunk.lowerBound) + first
+    let target = unsafe factors.unsafePointer + (layer * chunkRows + start) * units
+    for row in 0..<rows {
+      let source = unsafe v + row * units
+      let own = unsafe target + row * units
+      let square = unsafe number(squares + first + row).pointee
+      unsafe own.update(from: source, count: units)
+      if !(square >= 1e-20 && square.isFinite) {
+        unsafe clear(UnsafeMutableBufferPointer(start: own, count: units))
+        continue
+      }
+      let excess = unsafe shape.kernels.table.sumOfSquares(source, count: units, factor: 1) / square - 1
+      unsafe number(penalties + layer * batch + first + row).pointee += excess * excess
+      let factor = policy.normPreservation * 4 / Double(self.rows) * excess / square
+      unsafe shape.kernels.table.scale(own, count: units, by: Scalar(factor))
+    }
+  }
+
+  /// What multiplies δa of the rows of a chunk, [rows, H].
+  func factors(_ layer: Int, rows: Int) -> MatrixView<Scalar> {
+    unsafe MatrixView(
+      UnsafePointer(factors.unsafePointer + layer * chunkRows * shape.units), rows: rows, columns: shape.units)
+  }
+}

@@ -1,0 +1,448 @@
+import RecurrenceKernels
+
+// What the drivers leave behind for a measurement of the gradient flow, when asked to.
+//
+// Norms and sums are kept for each sequence, counts for each thread's part: threads share nothing, and what is added up
+// afterwards is added in one order. Everything is written, never added to, so that a step which is run again, because
+// the tape did not keep it, leaves the same.
+
+/// Measurements of one pass over at most T steps and B sequences.
+final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
+  let shape: StackShape<Scalar>
+  private let schedule: RowSchedule
+  let steps, batch, parts: Int
+  let gates: [ObservedGate]
+  private let bounds: [Observation<Scalar>.Bounds]
+  /// [L, S, T + 1, B]: norms of states, and of ∂L/∂states.
+  private let stateNorms, gradientNorms: Int
+  /// [L, S, T + 1, parts, 3]: elements of ∂L/∂state that are tiny, zero, not finite.
+  private let gradientCounts: Int
+  /// [L, gates, T, B]: sums of a gate's values.
+  private let gateSums: Int
+  /// [L, gates, T, parts]: saturated values of a gate.
+  private let gateCounts: Int
+  /// [2, L, parts, 3]: where a pass first met a number that is not finite: step + 1 (0 for nowhere), quantity, row.
+  private let places: Int
+  private let numbers: AlignedBuffer<Double>
+  /// [B, (S − 1)·H] of total gradients, [B, H] of a gate's values.
+  private let totals, values: Int
+  private let scratch: AlignedBuffer<Scalar>
+
+  init(_ shape: StackShape<Scalar>, _ schedule: RowSchedule, steps: Int, batch: Int, parts: Int) {
+    self.shape = shape
+    self.schedule = schedule
+    (self.steps, self.batch, self.parts) = (steps, batch, parts)
+    gates = shape.cell.observedGates
+    bounds = gates.map { $0.bounds(Scalar.self) }
+    let (layers, states) = (shape.layers, shape.plan.planes.states)
+    var plan = SlabPlan<Double>()
+    stateNorms = plan.reserve(layers, states, steps + 1, batch)
+    gradientNorms = plan.reserve(layers, states, steps + 1, batch)
+    gradientCounts = plan.reserve(layers * states, steps + 1, parts, 3)
+    gateSums = plan.reserve(layers, gates.count, steps, batch)
+    gateCounts = plan.reserve(layers, gates.count, steps, parts)
+    places = plan.reserve(2, layers, parts, 3)
+    numbers = AlignedBuffer(count: plan.count)
+    var scratchPlan = SlabPlan<Scalar>()
+    totals = scratchPlan.reserve(batch, shape.otherStride)
+    values = scratchPlan.reserve(batch, shape.units)
+    scratch = AlignedBuffer(count: scratchPlan.count)
+  }
+
+  /// Forgets what a forward pass, or a backward pass, left.
+  func reset(_ pass: FlowPass) {
+    func clear(_ range: Range<Int>) {
+      unsafe Recurrence.clear(UnsafeMutableBufferPointer(start: number(range.lowerBound), count: range.count))
+    }
+    let half = shape.layers * parts * 3
+    switch pass {
+    case .forward:
+      clear(stateNorms..<gradientNorms)
+      clear(gateSums..<places)
+      clear(places..<(places + half))
+    case .backward:
+      clear(gradientNorms..<gateSums)
+      clear((places + half)..<(places + 2 * half))
+    }
+  }
+
+  // MARK: Where
+
+  private func number(_ index: Int) -> UnsafeMutablePointer<Double> { unsafe numbers.unsafePointer + index }
+
+  private func stateIndex(_ layer: Int, _ state: Int, _ time: Int) -> Int {
+    (layer * shape.plan.planes.states + state) * (steps + 1) + time
+  }
+
+  private func gateIndex(_ layer: Int, _ gate: Int, _ t: Int) -> Int { (layer * gates.count + gate) * steps + t }
+
+  // MARK: Forwards
+
+  /// Measures a step of some sequences after its mathematics.
+  ///
+  /// - Parameter input: what the caller gave to these sequences, [rows, I]; nil in the layers above the first.
+  func recordForward(_ step: CellStep<Scalar>, _ place: FlowStep, input: UnsafePointer<Scalar>?) {
+    let table = shape.kernels.table
+    let (first, rows, units) = (place.first, place.rows, shape.units)
+    let isFinite = unsafe table.isFinite(
+      step.gates!, stride: step.gateStride, rows: rows, columns: shape.gateStride)
+    var areStatesFinite = true
+    for state in 0..<shape.plan.planes.states {
+      let target = unsafe number(stateNorms + stateIndex(place.layer, state, place.t + 1) * batch + first)
+      var observation =
+        state == 0
+        ? unsafe Observation(UnsafePointer(step.hidden!), stride: step.hiddenStride, rows: rows, units: units)
+        : unsafe Observation(
+          UnsafePointer(step.other! + (state - 1) * units), stride: step.otherStride, rows: rows, units: units)
+      unsafe observation.squares = unsafe target
+      if state == 0, let gate = gates.first, case .state(0) = gate.source {
+        unsafe recordGate(0, observation, place)
+      } else {
+        _ = unsafe table.observe(observation)
+      }
+      if unsafe !squaresToNorms(target, observation) { areStatesFinite = false }
+    }
+    for (index, gate) in gates.enumerated() {
+      switch gate.source {
+      case .saved(let plane):
+        unsafe recordGate(
+          index,
+          Observation(UnsafePointer(step.saved! + plane * units), stride: step.savedStride, rows: rows, units: units),
+          place)
+      case .gate(let plane):
+        unsafe recordGate(index, activated(gate.activation, step, plane, first, rows), place)
+      default: break
+      }
+    }
+    if !isFinite || !areStatesFinite { unsafe noteForward(step, place, input) }
+  }
+
+  private func recordGate(_ gate: Int, _ given: Observation<Scalar>, _ place: FlowStep) {
+    let index = gateIndex(place.layer, gate, place.t)
+    var observation = unsafe given
+    unsafe observation.sums = unsafe number(gateSums + index * batch + place.first)
+    unsafe observation.bounds = bounds[gate]
+    let counts = unsafe shape.kernels.table.observe(observation)
+    unsafe number(gateCounts + index * parts + place.part).pointee = counts.below + counts.above
+  }
+
+  private func activated(
+    _ activation: Activation, _ step: CellStep<Scalar>, _ plane: Int, _ first: Int, _ rows: Int
+  ) -> Observation<Scalar> {
+    let target = unsafe scratch.unsafePointer + values + first * shape.units
+    let column = unsafe step.gateColumns[plane]
+    for row in 0..<rows {
+      unsafe shape.kernels.table.activation(
+        activation, UnsafePointer(step.gates! + (row * step.gateStride + column)), target + row * shape.units,
+        count: shape.units)
+    }
+    return unsafe Observation(UnsafePointer(target), stride: shape.units, rows: rows, units: shape.units)
+  }
+
+  /// Measures the states before the first step.
+  func recordInitialStates(
+    _ hidden: (Int) -> UnsafeMutablePointer<Scalar>, _ other: (Int) -> UnsafeMutablePointer<Scalar>, batch: Int
+  ) {
+    unsafe forEachInitial(hidden, other, batch) { observation, layer, state in
+      let target = unsafe number(stateNorms + stateIndex(layer, state, 0) * self.batch)
+      unsafe record(observation, target)
+    }
+  }
+
+  private func forEachInitial(
+    _ hidden: (Int) -> UnsafeMutablePointer<Scalar>, _ other: (Int) -> UnsafeMutablePointer<Scalar>, _ batch: Int,
+    _ body: (Observation<Scalar>, Int, Int) -> Void
+  ) {
+    for layer in 0..<shape.layers {
+      for state in 0..<shape.plan.planes.states {
+        let observation =
+          state == 0
+          ? unsafe Observation(UnsafePointer(hidden(layer)), stride: shape.units, rows: batch, units: shape.units)
+          : unsafe Observation(
+            UnsafePointer(other(layer) + (state - 1) * shape.units), stride: shape.otherStride, rows: batch,
+            units: shape.units)
+        unsafe body(observation, layer, state)
+      }
+    }
+  }
+
+  @discardableResult
+  private func record(_ given: Observation<Scalar>, _ target: UnsafeMutablePointer<Double>) -> Bool {
+    var observation = unsafe given
+    unsafe observation.squares = unsafe target
+    _ = unsafe shape.kernels.table.observe(observation)
+    return unsafe squaresToNorms(target, observation)
+  }
+
+  // MARK: Backwards
+
+  /// Measures ∂L/∂states of a step before its backward: what is carried from later steps, and what the output adds.
+  ///
+  /// - Parameter totals: computes the derivatives with respect to the states besides h into the memory given, rows as
+  ///   `otherStride` says.
+  func recordBackward(
+    _ step: CellStep<Scalar>, _ place: FlowStep, _ totals: (UnsafeMutablePointer<Scalar>) -> Void
+  ) {
+    let units = shape.units
+    for state in 0..<shape.plan.planes.states {
+      var observation: Observation<Scalar>
+      if state == 0 {
+        unsafe observation = unsafe Observation(
+          UnsafePointer(step.hiddenGradient!), stride: step.hiddenGradientStride, rows: place.rows, units: units)
+        unsafe (observation.addend, observation.addendStride) = unsafe (step.outputGradient, step.outputGradientStride)
+      } else {
+        var base = unsafe step.otherGradient!
+        if shape.cell.knowsTotalGradients {
+          unsafe base = unsafe scratch.unsafePointer + self.totals + place.first * shape.otherStride
+          if state == 1 { unsafe totals(base) }
+        }
+        unsafe observation = unsafe Observation(
+          UnsafePointer(base + (state - 1) * units), stride: shape.otherStride, rows: place.rows, units: units)
+      }
+      unsafe recordGradient(observation, state, place)
+    }
+  }
+
+  /// Measures ∂L/∂(initial states).
+  func recordInitialGradients(
+    _ hidden: (Int) -> UnsafeMutablePointer<Scalar>, _ other: (Int) -> UnsafeMutablePointer<Scalar>, batch: Int
+  ) {
+    unsafe forEachInitial(hidden, other, batch) { observation, layer, state in
+      unsafe recordGradient(
+        observation, state, FlowStep(layer: layer, t: -1, part: 0, first: 0, rows: batch))
+    }
+  }
+
+  private func recordGradient(_ given: Observation<Scalar>, _ state: Int, _ place: FlowStep) {
+    let index = stateIndex(place.layer, state, place.t + 1)
+    let target = unsafe number(gradientNorms + index * batch + place.first)
+    var observation = unsafe given
+    unsafe observation.squares = unsafe target
+    unsafe observation.bounds = Observation.Bounds(lower: Self.tiny, upper: 0, ofMagnitude: true)
+    let counts = unsafe shape.kernels.table.observe(observation)
+    let slot = unsafe number(gradientCounts + (index * parts + place.part) * 3)
+    unsafe slot[0] = counts.below
+    unsafe slot[1] = unsafe Double(place.rows * observation.units) - counts.above
+    if unsafe !squaresToNorms(target, observation) { unsafe countNonFinite(observation, slot) }
+  }
+
+  /// 2⁻¹⁰⁰: below it a Float is not far from the subnormal numbers, which are zero inside the drivers.
+  private static var tiny: Scalar { Scalar(sign: .plus, exponent: -100, significand: 1) }
+
+  /// Counts again, where a number is not finite: the numbers' order says nothing of NaN.
+  private func countNonFinite(_ observation: Observation<Scalar>, _ slot: UnsafeMutablePointer<Double>) {
+    unsafe (slot[1], slot[2]) = (0, 0)
+    for row in unsafe 0..<observation.rows {
+      for unit in unsafe 0..<observation.units {
+        let value = unsafe observation.element(row, unit)
+        if value == 0 { unsafe slot[1] += 1 }
+        if !value.isFinite { unsafe slot[2] += 1 }
+      }
+    }
+  }
+
+  /// Root of each sum of squares; where the squares of Doubles have left the range of Double, of scaled ones. Returns
+  /// whether all are finite.
+  private func squaresToNorms(_ squares: UnsafeMutablePointer<Double>, _ observation: Observation<Scalar>) -> Bool {
+    var isFinite = true
+    for row in unsafe 0..<observation.rows {
+      let square = unsafe squares[row]
+      unsafe squares[row] = square.squareRoot()
+      if square.isFinite && (square > 0x1p-900 || Scalar.self == Float.self) { continue }
+      unsafe squares[row] = unsafe observation.scaledNorm(row)
+      if unsafe !squares[row].isFinite { isFinite = false }
+    }
+    return isFinite
+  }
+
+  // MARK: Numbers that are not finite
+
+  /// Finds where a forward pass met the first number that is not finite.
+  private func noteForward(_ step: CellStep<Scalar>, _ place: FlowStep, _ input: UnsafePointer<Scalar>?) {
+    let found = unsafe number(places + (place.layer * parts + place.part) * 3)
+    if unsafe found[0] != 0 && found[0] <= Double(place.t + 1) { return }
+    let plan = shape.plan
+    func note(_ quantity: Int, _ row: Int) {
+      unsafe (found[0], found[1], found[2]) = (Double(place.t + 1), Double(quantity), Double(row))
+    }
+    if let input = unsafe input, let row = unsafe firstRow(input, shape.inputs, place, shape.inputs) {
+      return note(FlowQuantity.input, row)
+    }
+    if place.t == 0 {
+      for state in 0..<plan.planes.states {
+        let (base, stride) =
+          state == 0
+          ? unsafe (step.previousHidden!, step.previousHiddenStride)
+          : unsafe (step.previousOther! + (state - 1) * shape.units, step.previousOtherStride)
+        if let row = unsafe firstRow(base, stride, place, shape.units) {
+          return note(FlowQuantity.initialState(state), row)
+        }
+      }
+    }
+    if let (gate, row) = unsafe firstGate(step, place) { return note(FlowQuantity.gate(gate), row) }
+    for state in 0..<plan.planes.states {
+      let (base, stride) =
+        state == 0
+        ? unsafe (step.hidden!, step.hiddenStride)
+        : unsafe (step.other! + (state - 1) * shape.units, step.otherStride)
+      if let row = unsafe firstRow(UnsafePointer(base), stride, place, shape.units) {
+        return note(FlowQuantity.state(state), row)
+      }
+    }
+  }
+
+  /// Finds where a backward pass met the first one: called after the backward of a step.
+  func checkBackward(_ step: CellStep<Scalar>, _ place: FlowStep) {
+    let isFinite = unsafe shape.kernels.table.isFinite(
+      step.gates!, stride: step.gateStride, rows: place.rows, columns: shape.gradientStride)
+    if isFinite { return }
+    let found = unsafe number(places + ((shape.layers + place.layer) * parts + place.part) * 3)
+    // The way back begins at the last step.
+    if unsafe found[0] != 0 && found[0] >= Double(place.t + 1) { return }
+    var (quantity, row) = (0, 0)
+    if place.layer == shape.layers - 1, let own = unsafe step.outputGradient,
+      let first = unsafe firstRow(own, step.outputGradientStride, place, shape.units)
+    {
+      (quantity, row) = (FlowQuantity.outputGradient, first)
+    } else if let (gate, first) = unsafe firstGate(step, place) {
+      (quantity, row) = (FlowQuantity.gate(gate), first)
+    } else {
+      return
+    }
+    unsafe (found[0], found[1], found[2]) = (Double(place.t + 1), Double(quantity), Double(row))
+  }
+
+  /// The first gate in public order, and its first row, with a number that is not finite.
+  private func firstGate(_ step: CellStep<Scalar>, _ place: FlowStep) -> (gate: Int, row: Int)? {
+    let plan = shape.plan
+    for gate in 0..<plan.gates {
+      let apart = plan.apartGates.firstIndex(of: gate).map { plan.gates + $0 }
+      let found = [gate, apart].compactMap { plane -> Int? in
+        guard let plane else { return nil }
+        return unsafe firstRow(
+          UnsafePointer(step.gates! + step.gateColumns[plane]), step.gateStride, place, shape.units)
+      }
+      if let row = found.min() { return (gate, row) }
+    }
+    return nil
+  }
+
+  /// The caller's first row with a number that is not finite.
+  private func firstRow(_ x: UnsafePointer<Scalar>, _ stride: Int, _ place: FlowStep, _ columns: Int) -> Int? {
+    var first: Int? = nil
+    for row in 0..<place.rows {
+      for column in 0..<columns where unsafe !x[row * stride + column].isFinite {
+        first = min(first ?? .max, schedule.row(place.first + row))
+        break
+      }
+    }
+    return first
+  }
+
+  // MARK: Results
+
+  /// The norm over all sequences, of T + 1 states. Scaled by the largest: the squares may leave the range of Double.
+  func norms(of what: FlowPass, layer: Int, state: Int, steps: Int, batch: Int) -> [Double] {
+    let base = what == .forward ? stateNorms : gradientNorms
+    return (0...steps).map { time in
+      let norms = unsafe UnsafeBufferPointer(
+        start: number(base + stateIndex(layer, state, time) * self.batch), count: batch)
+      return unsafe combinedNorm(norms)
+    }
+  }
+
+  /// Tiny, zero and non-finite elements of ∂L/∂state.
+  func counts(layer: Int, state: Int, time: Int) -> (tiny: Double, zero: Double, nonFinite: Double) {
+    let base = unsafe number(gradientCounts + stateIndex(layer, state, time) * parts * 3)
+    var sums = (0.0, 0.0, 0.0)
+    for part in 0..<parts {
+      sums = unsafe (sums.0 + base[part * 3], sums.1 + base[part * 3 + 1], sums.2 + base[part * 3 + 2])
+    }
+    return sums
+  }
+
+  /// The sum of a gate's values in a step, and how many are saturated.
+  func gate(_ gate: Int, layer: Int, t: Int, batch: Int) -> (sum: Double, saturated: Double) {
+    let index = gateIndex(layer, gate, t)
+    var (sum, saturated) = (0.0, 0.0)
+    for row in 0..<batch { unsafe sum += number(gateSums + index * self.batch + row).pointee }
+    for part in 0..<parts { unsafe saturated += number(gateCounts + index * parts + part).pointee }
+    return (sum, saturated)
+  }
+
+  /// Where a pass first met a number that is not finite in a layer.
+  func firstNonFinite(_ pass: FlowPass, layer: Int) -> (t: Int, quantity: Int, row: Int)? {
+    var first: (t: Int, quantity: Int, row: Int)? = nil
+    for part in 0..<parts {
+      let base = unsafe number(places + (((pass == .forward ? 0 : shape.layers) + layer) * parts + part) * 3)
+      if unsafe base[0] == 0 { continue }
+      let found = unsafe (t: Int(base[0]) - 1, quantity: Int(base[1]), row: Int(base[2]))
+      guard let best = first else {
+        first = found
+        continue
+      }
+      let isEarlier = pass == .forward ? found.t < best.t : found.t > best.t
+      if isEarlier || found.t == best.t && (found.quantity, found.row) < (best.quantity, best.row) { first = found }
+    }
+    return first
+  }
+}
+
+/// The step, sequences and thread that a measurement is of.
+struct FlowStep {
+  let layer: Int
+  /// −1 for the states before the first step.
+  let t: Int
+  let part: Int
+  /// Place of the first sequence in the schedule.
+  let first: Int
+  let rows: Int
+}
+
+enum FlowPass: Sendable {
+  case forward, backward
+}
+
+/// Quantities as numbers, in the order in which they are looked at.
+enum FlowQuantity {
+  static let input = -2 * limit
+  /// ∂L/∂output of the loss itself.
+  static let outputGradient = -2 * limit
+  static func initialState(_ state: Int) -> Int { state - limit }
+  static func gate(_ gate: Int) -> Int { gate }
+  static func state(_ state: Int) -> Int { state + limit }
+  /// More than there are planes of a kind.
+  static let limit = 100
+}
+
+extension Observation where Scalar: RecurrenceScalar {
+  func element(_ row: Int, _ unit: Int) -> Scalar {
+    let value = unsafe values[row * stride + unit]
+    guard let addend = unsafe addend else { return value }
+    return unsafe value + addend[row * addendStride + unit]
+  }
+
+  /// The norm of a row whose squares may leave the range of Double.
+  func scaledNorm(_ row: Int) -> Double {
+    let values = unsafe (0..<units).map { unsafe element(row, $0).asDouble }
+    return unsafe values.withUnsafeBufferPointer { unsafe combinedNorm($0) }
+  }
+}
+
+/// √Σ x², where the squares may leave the range of Double. Scaled by a power of two, so that no bit is lost.
+func combinedNorm(_ values: UnsafeBufferPointer<Double>) -> Double {
+  var largest = 0.0
+  for index in 0..<values.count {
+    let magnitude = unsafe abs(values[index])
+    if !(magnitude <= largest) { largest = magnitude }
+    if largest.isNaN { return largest }
+  }
+  if largest == 0 || !largest.isFinite { return largest }
+  let scale = Double(sign: .plus, exponent: max(-1022, min(1022, -Int(largest.exponent))), significand: 1)
+  var sum = 0.0
+  for index in 0..<values.count {
+    let value = unsafe values[index] * scale
+    sum += value * value
+  }
+  return sum.squareRoot() / scale
+}
