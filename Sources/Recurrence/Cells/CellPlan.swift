@@ -134,12 +134,16 @@ struct CellPlan: Sendable {
   let observedGates: [ObservedGate]
   /// Whether the kernels know ∂L/∂(states besides h) in total, and not only what is carried.
   let knowsTotalGradients: Bool
+  /// Records the cell's derivative in a direction.
+  let makeTangent: @Sendable () -> RecordedTangent
   /// Owns what `mathematics` of a recorded cell points to.
   private let recorded: RecordedCell?
 
   /// - Parameter isRecorded: replays even a built-in cell from a recording; tests compare.
   init<C: Cell>(_ cell: C, isRecorded: Bool = false) {
-    plan = CellPlan(C.self)
+    let plan = CellPlan(C.self)
+    self.plan = plan
+    makeTangent = { RecordedTangent(cell, planes: plan.planes) }
     if !isRecorded, let fused = unsafe Self.fused(cell) {
       unsafe (mathematics, savedPlanes) = unsafe fused
       recorded = nil

@@ -25,8 +25,10 @@ import RecurrenceKernels
   var outputGradient: UnsafePointer<Scalar>?
   /// Out, [T, B, I]: ∂L/∂input, or nil.
   var inputGradient: UnsafeMutablePointer<Scalar>?
-  /// In and out: ∂L/∂parameters is added.
-  var gradient: UnsafeMutablePointer<Scalar>
+  /// In and out: ∂L/∂parameters is added; or nil.
+  var gradient: UnsafeMutablePointer<Scalar>?
+  /// Steps from the first that have a gradient; nil for all.
+  var steps: Int? = nil
 }
 
 /// One thread's part of the loop through time: the sequences `rows`, in the order of the schedule.
@@ -80,6 +82,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
         unsafe memory.control?.clip(step, place)
       }
       unsafe memory.recorder?.checkBackward(step, place)
+      unsafe memory.lags?.record(step, place)
       unsafe product = unsafe throughU(
         layer, stage: 0, step, rows: count(t), into: step.hiddenGradient!, start: .accumulate)
       planes = 1

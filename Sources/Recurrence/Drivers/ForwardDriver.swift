@@ -74,10 +74,14 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     let input = unsafe source(of: layer, chunk, tapeStart: tapeStart, call)
     let output = unsafe destination(of: layer, chunk, tapeStart: tapeStart, call)
     unsafe project(chunk, layer, input)
+    let tangents = memory.tangent.map {
+      TangentDriver(tangents: $0, memory: memory, weights: weights, part: part, rows: rows, layer: layer, chunk)
+    }
+    unsafe tangents?.project(input.base)
     for t in chunk {
       let count = count(t)
       if count == 0 { break }
-      let step = unsafe step(t, layer, chunk, output, count: count, tapeStart: tapeStart)
+      let step = unsafe step(t, layer, chunk, output, count: count, tapeStart: tapeStart, tangents)
       if let recorder = memory.recorder {
         unsafe recorder.recordForward(
           step, FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count),
@@ -85,6 +89,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       }
     }
     unsafe keepStates(chunk, layer, output, tapeStart: tapeStart)
+    tangents?.keepStates()
   }
 
   /// Rows of a chunk: the row of step t and this part's first sequence, and the step's base.
@@ -166,7 +171,8 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   // MARK: One step
 
   private func step(
-    _ t: Int, _ layer: Int, _ chunk: Range<Int>, _ output: Rows, count: Int, tapeStart: Int?
+    _ t: Int, _ layer: Int, _ chunk: Range<Int>, _ output: Rows, count: Int, tapeStart: Int?,
+    _ tangents: TangentDriver<Scalar>?
   ) -> CellStep<Scalar> {
     let plan = shape.plan
     var step = unsafe CellStep<Scalar>(
@@ -206,11 +212,19 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
         c: MutableMatrixView(
           step.gates! + positions.lowerBound * shape.units, rows: count, columns: positions.count * shape.units,
           stride: shape.gateStride), start: .accumulate)
-      unsafe shape.kernels.table.recurrentStep(
-        RecurrentCall(
-          product: operands, planes: positions.count, mathematics: shape.cell.mathematics,
-          action: stage == plan.planes.stages - 1 ? .forward : .operand, step: step, rows: count,
-          productScratch: memory.productScratch(part), programScratch: memory.programScratch(part)))
+      var call = unsafe RecurrentCall(
+        product: operands, planes: positions.count, mathematics: shape.cell.mathematics,
+        action: stage == plan.planes.stages - 1 ? .forward : .operand, step: step, rows: count,
+        productScratch: memory.productScratch(part), programScratch: memory.programScratch(part))
+      if let tangents {
+        // Between the product and the mathematics, which may overwrite the states before the step.
+        unsafe call.action = nil
+        unsafe shape.kernels.table.recurrentStep(call)
+        unsafe tangents.step(t, stage: stage, step)
+        unsafe call.product = nil
+        unsafe call.action = stage == plan.planes.stages - 1 ? .forward : .operand
+      }
+      unsafe shape.kernels.table.recurrentStep(call)
     }
     return unsafe step
   }

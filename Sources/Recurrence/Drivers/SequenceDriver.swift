@@ -63,7 +63,7 @@ extension SequenceMemory {
   }
 
   private func backward(_ steps: Range<Int>, _ weights: PackedStack<Scalar>, _ call: BackwardCall<Scalar>) {
-    var end = steps.upperBound
+    var end = unsafe min(steps.upperBound, call.steps ?? steps.upperBound)
     while end > steps.lowerBound {
       let chunk = max(steps.lowerBound, end - gradientChunk)..<end
       inParts { [self] part, rows in
@@ -71,6 +71,8 @@ extension SequenceMemory {
           .run(chunk, tapeStart: steps.lowerBound, call)
       }
       let work = shape.work * Double(schedule.offset(chunk.upperBound) - schedule.offset(chunk.lowerBound))
+      end = chunk.lowerBound
+      if unsafe call.gradient == nil { continue }
       let parts = work < smallestSplit ? 1 : use.threads
       concurrentParts(parts) { [self] part in
         flushingSubnormals {
@@ -78,7 +80,6 @@ extension SequenceMemory {
             .run(chunk, tapeStart: steps.lowerBound, call)
         }
       }
-      end = chunk.lowerBound
     }
   }
 

@@ -15,6 +15,10 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var recorder: FlowRecorder<Scalar>?
   /// How backward passes are controlled; nil where they are not.
   var control: FlowControl<Scalar>?
+  /// Where backward passes leave which lags a weight's gradient comes from; nil where nobody asked.
+  var lags: LagRecorder<Scalar>?
+  /// Where forward passes leave their derivative in a direction; nil where nobody asked.
+  var tangent: TangentMemory<Scalar>?
   /// Whether backward passes must show ∂L/∂h_t of every step.
   var isWatched: Bool { recorder != nil || control?.regularizes == true }
   private let at: SequenceLayout<Scalar>

@@ -16,11 +16,11 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
   @specialized(where Scalar == Double)
   func run(_ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>) {
     let count = schedule.offset(chunk.upperBound) - schedule.offset(chunk.lowerBound)
-    if count == 0 { return }
+    guard let gradient = unsafe call.gradient, count > 0 else { return }
     for layer in 0..<shape.layers {
-      unsafe addInputWeights(layer, chunk, count: count, tapeStart: tapeStart, call)
-      unsafe addRecurrentWeights(layer, chunk, count: count, tapeStart: tapeStart, call.gradient)
-      unsafe addBiases(layer, count: count, call.gradient)
+      unsafe addInputWeights(layer, chunk, count: count, tapeStart: tapeStart, call, gradient)
+      unsafe addRecurrentWeights(layer, chunk, count: count, tapeStart: tapeStart, gradient)
+      unsafe addBiases(layer, count: count, gradient)
     }
   }
 
@@ -32,7 +32,8 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
   }
 
   private func addInputWeights(
-    _ layer: Int, _ chunk: Range<Int>, count: Int, tapeStart: Int, _ call: BackwardCall<Scalar>
+    _ layer: Int, _ chunk: Range<Int>, count: Int, tapeStart: Int, _ call: BackwardCall<Scalar>,
+    _ gradient: UnsafeMutablePointer<Scalar>
   ) {
     let columns = shape.inputs(of: layer)
     let first = schedule.offset(chunk.lowerBound)
@@ -46,7 +47,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
       unsafe add(
         δ(layer, count: count, position: run.position, planes: run.count),
         MatrixView(input, rows: count, columns: columns),
-        to: call.gradient + shape.offsets[layer].w + run.gate * shape.units * columns)
+        to: gradient + shape.offsets[layer].w + run.gate * shape.units * columns)
     }
   }
 

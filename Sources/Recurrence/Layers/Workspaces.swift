@@ -137,7 +137,7 @@ extension SequenceMemory {
     }
   }
 
-  private func forEachState(_ base: UnsafePointer<Scalar>?, _ body: (Int, UnsafePointer<Scalar>?) -> Void) {
+  func forEachState(_ base: UnsafePointer<Scalar>?, _ body: (Int, UnsafePointer<Scalar>?) -> Void) {
     let size = shape.layers * schedule.batch * shape.units
     for plane in 0..<shape.plan.planes.states {
       let start =

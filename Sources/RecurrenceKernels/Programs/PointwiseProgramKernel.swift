@@ -97,16 +97,25 @@
 
     // MARK: Planes
 
-    /// Where a plane that a program reads is. Run backwards, it reads gates as they were saved.
+    /// Where a plane that a program reads is. Run backwards, it reads gates as they were saved. Planes of tangents are
+    /// numbered after the others.
     @inlinable @inline(never)
     func source(_ plane: PointwisePlane) -> (base: UnsafePointer<Scalar>, stride: Int) {
       if case .gate(let p) = plane, unsafe !isForward { return unsafe step.source(.saved(p)) }
-      return unsafe step.source(plane)
+      guard let tangent = unsafe step.tangent else { return unsafe step.source(plane) }
+      let capacity = Planes<V>.capacity
+      switch plane {
+      case .gate(let p) where p >= capacity: return unsafe tangent.pointee.source(.gate(p - capacity))
+      case .previous(let p) where p >= capacity: return unsafe tangent.pointee.source(.previous(p - capacity))
+      case .unit(let p) where p >= capacity: return unsafe tangent.pointee.source(.unit(p - capacity))
+      default: return unsafe step.source(plane)
+      }
     }
 
+    /// Where a result goes; that of a program of tangents is one.
     @inlinable @inline(never)
     func target(_ plane: PointwisePlane) -> (base: UnsafeMutablePointer<Scalar>, stride: Int) {
-      unsafe step.target(plane)
+      unsafe step.tangent?.pointee.target(plane) ?? step.target(plane)
     }
 
     /// Copies a plane into a register, or adds it.

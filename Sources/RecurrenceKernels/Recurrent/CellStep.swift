@@ -49,6 +49,10 @@
   public var otherGradient: UnsafeMutablePointer<Scalar>?
   public var otherGradientStride: Int
 
+  /// Of a step whose derivative in a direction is taken: the tangents of its planes, at the places that their own planes
+  /// have. Otherwise null. Only programs that were recorded for it look at it (`RecordedTangent`).
+  public var tangent: UnsafePointer<CellStep>?
+
   @inlinable
   public init(units: Int, gateColumns: InlineArray<8, Int>, unitColumn: Int) {
     unsafe self.units = units
@@ -62,6 +66,7 @@
     unsafe (operand, operandStride, operandGradient, operandGradientStride) = (nil, 0, nil, 0)
     unsafe (outputGradient, outputGradientStride) = (nil, 0)
     unsafe (hiddenGradient, hiddenGradientStride, otherGradient, otherGradientStride) = (nil, 0, nil, 0)
+    unsafe tangent = nil
   }
 }
 
