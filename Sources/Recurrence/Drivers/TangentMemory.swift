@@ -42,7 +42,9 @@ import RecurrenceKernels
   func other(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + otherOffset + layer * batch * shape.otherStride
   }
-  func gates(first: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + gatesOffset + chunk * first * shape.gateStride }
+  func gates(first: Int) -> UnsafeMutablePointer<Scalar> {
+    unsafe base + gatesOffset + chunk * first * shape.gateStride
+  }
   func operand(first: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + operandOffset + first * shape.units }
   func outputs(_ layer: Int, first: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + outputsOffset + (layer * batch + first) * chunk * shape.units

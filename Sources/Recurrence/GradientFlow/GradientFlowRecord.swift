@@ -98,6 +98,11 @@ public struct NonFinitePlace: Hashable, Sendable, Codable, CustomStringConvertib
   /// The sequence, from 0.
   public var row: Int
 
+  public init(pass: Pass, quantity: Quantity, layer: Int, step: Int, row: Int) {
+    (self.pass, self.quantity) = (pass, quantity)
+    (self.layer, self.step, self.row) = (layer, step, row)
+  }
+
   public var description: String {
     let what =
       switch quantity {
@@ -145,7 +150,9 @@ extension GradientFlowRecord.Layer {
         saturations: all.enumerated().map { share($1.saturated, $0 + 1) })
     }
     func place(_ pass: NonFinitePlace.Pass) -> NonFinitePlace? {
-      guard let found = recorder.firstNonFinite(pass == .forward ? .forward : .backward, layer: layer) else { return nil }
+      guard let found = recorder.firstNonFinite(pass == .forward ? .forward : .backward, layer: layer) else {
+        return nil
+      }
       let limit = FlowQuantity.limit
       let quantity: NonFinitePlace.Quantity =
         switch found.quantity {

@@ -200,8 +200,10 @@ struct TransportDecay {
     let last = transport[transport.count - 1]
     guard let halfLife else { return last < Self.vanished ? .vanishing : .healthy }
     let beyond = Double(lag - transport.count + 1)
-    let isGone = halfLife == 0 || DeterministicMath.log(last) - beyond / halfLife * DeterministicMath.log(2)
-      < DeterministicMath.log(Self.vanished)
+    let isGone =
+      halfLife == 0
+      || DeterministicMath.log(last) - beyond / halfLife * DeterministicMath.log(2)
+        < DeterministicMath.log(Self.vanished)
     return isGone ? .vanishing : .healthy
   }
 }
