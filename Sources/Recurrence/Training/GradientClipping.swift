@@ -1,12 +1,11 @@
-import RecurrenceKernels
-
 // With ‖g‖ the Euclidean norm of the whole gradient:
 //
 //   by value    g_i ← min(max(g_i, lower), upper)
 //   by norm     g ← g · θ/‖g‖  where ‖g‖ > θ by more than rounding, otherwise g stays as it is, to the bit
 //
 // By value first where both are asked for, so that the norm of what is used is at most θ. No ε is added to ‖g‖ (as
-// PyTorch adds 1e−6): where nothing is clipped nothing changes, and clipping twice is clipping once.
+// PyTorch adds 1e−6): where nothing is clipped nothing changes, and clipping twice is clipping once. A θ that follows
+// the norms themselves is in PercentileClipping.swift, limits for each unit in UnitwiseClipping.swift.
 //
 // Pascanu, Mikolov and Bengio, "On the difficulty of training recurrent neural networks", 2013.
 
@@ -72,32 +71,71 @@ public struct NonFiniteGradient: Error, Hashable, Sendable, CustomStringConverti
 /// What clipping did to one gradient.
 public struct ClippingOutcome: Hashable, Sendable {
   /// ‖g‖ as it came; not finite where g is not, or where ‖g‖ is beyond Double.
-  public var norm: Double
+  public var norm = 0.0
   /// What clipping by norm multiplied g by: 1 where it did nothing, 0 where the update is skipped.
-  public var scale: Double
+  public var scale = 1.0
+  /// θ that the norm was held to, fixed or a percentile; nil where there was none.
+  public var threshold: Double?
+  /// Units that unit-wise clipping scaled.
+  public var clippedUnits = 0
   /// Elements that clipping by value changed.
-  public var clippedValues: Int
+  public var clippedValues = 0
   /// Elements that were not finite.
-  public var nonFiniteValues: Int
+  public var nonFiniteValues = 0
   /// Whether no update should be made.
-  public var isSkipped: Bool
+  public var isSkipped = false
 }
 
-/// How often each kind of clipping fired.
+/// How often each kind of clipping fired, and how much was left of the gradients.
 public struct ClippingCounts: Hashable, Sendable, Codable {
   /// Gradients seen.
   public var gradients = 0
   /// Gradients that were scaled, that had an element limited, that were skipped, that had elements set to zero.
   public var byNorm = 0, byValue = 0, skipped = 0, zeroed = 0
+  /// Gradients that had a unit scaled.
+  public var byUnit = 0
+  /// Gradients whose scale is known, and the sum of their scales. Fewer than were seen and used where counts come from a
+  /// file that did not keep scales.
+  public var scales = 0, scaleSum = 0.0
 
   public init() {}
 
   public mutating func add(_ outcome: ClippingOutcome) {
     gradients += 1
-    if outcome.isSkipped { skipped += 1 }
-    if outcome.nonFiniteValues > 0 && !outcome.isSkipped { zeroed += 1 }
+    if outcome.isSkipped {
+      skipped += 1
+      return
+    }
+    if outcome.nonFiniteValues > 0 { zeroed += 1 }
+    if outcome.clippedUnits > 0 { byUnit += 1 }
     if outcome.clippedValues > 0 { byValue += 1 }
-    if outcome.scale != 1 && !outcome.isSkipped { byNorm += 1 }
+    if outcome.scale != 1 { byNorm += 1 }
+    scales += 1
+    scaleSum += outcome.scale
+  }
+
+  /// The share of gradients that clipping by norm scaled, from 0 to 1, among those that were not skipped; nil of none.
+  public var shareClippedByNorm: Double? {
+    gradients > skipped ? Double(byNorm) / Double(gradients - skipped) : nil
+  }
+
+  /// The mean of what clipping by norm multiplied gradients by, 1 for those that it left alone; skipped ones do not count.
+  /// Nil of none.
+  public var meanScale: Double? { scales > 0 ? scaleSum / Double(scales) : nil }
+
+  private enum CodingKeys: CodingKey { case gradients, byNorm, byValue, skipped, zeroed, byUnit, scales, scaleSum }
+
+  /// Reads files that were written before there were units and scales, too.
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    gradients = try values.decode(Int.self, forKey: .gradients)
+    byNorm = try values.decode(Int.self, forKey: .byNorm)
+    byValue = try values.decode(Int.self, forKey: .byValue)
+    skipped = try values.decode(Int.self, forKey: .skipped)
+    zeroed = try values.decode(Int.self, forKey: .zeroed)
+    byUnit = try values.decodeIfPresent(Int.self, forKey: .byUnit) ?? 0
+    scales = try values.decodeIfPresent(Int.self, forKey: .scales) ?? 0
+    scaleSum = try values.decodeIfPresent(Double.self, forKey: .scaleSum) ?? 0
   }
 }
 
@@ -115,100 +153,13 @@ extension GradientClipping {
     }
   }
 
-  @specialized(where Scalar == Float)
-  @specialized(where Scalar == Double)
   package func clip<Scalar: RecurrenceScalar>(
     _ gradient: UnsafeMutableBufferPointer<Scalar>, kernels: Kernels<Scalar>
   ) throws(NonFiniteGradient) -> ClippingOutcome {
-    var outcome = ClippingOutcome(norm: 0, scale: 1, clippedValues: 0, nonFiniteValues: 0, isSkipped: false)
-    guard let g = gradient.baseAddress else { return outcome }
-    let table = kernels.table
-    let count = gradient.count
-    var norm = unsafe ScaledNorm(g, count: count, kernels: kernels)
-    outcome.norm = norm.value
-    if !norm.isFinite {
-      guard let first = unsafe gradient.firstIndex(where: { !$0.isFinite }) else {
-        fatalError("norm: not finite, though every element is")
-      }
-      outcome.nonFiniteValues = unsafe gradient.reduce(0) { $0 + ($1.isFinite ? 0 : 1) }
-      switch nonFinite {
-      case .throw: throw unsafe NonFiniteGradient(index: first, value: gradient[first].asDouble)
-      case .skip:
-        unsafe gradient.update(repeating: 0)
-        (outcome.scale, outcome.isSkipped) = (0, true)
-        return outcome
-      case .zero:
-        for index in first..<count where unsafe !gradient[index].isFinite { unsafe gradient[index] = 0 }
-        norm = unsafe ScaledNorm(g, count: count, kernels: kernels)
-      }
-    }
-    if let values {
-      let (lower, upper) = (Scalar(values.lowerBound), Scalar(values.upperBound))
-      outcome.clippedValues = unsafe gradient.reduce(0) { $0 + ($1 < lower || $1 > upper ? 1 : 0) }
-      if outcome.clippedValues > 0 {
-        unsafe table.clamp(g, count: count, lower, upper)
-        norm = unsafe ScaledNorm(g, count: count, kernels: kernels)
-      }
-    }
-    if let limit = self.norm, norm.exceeds(limit, count: count) {
-      outcome.scale = limit / norm.value
-      unsafe norm.scale(g, count: count, to: limit, table)
-    }
-    return outcome
-  }
-}
-
-/// A Euclidean norm that may lie beyond the range of Double: `significand` · 2^`exponent`.
-struct ScaledNorm<Scalar: RecurrenceScalar> {
-  private(set) var significand: Double
-  private(set) var exponent = 0
-
-  init(_ x: UnsafePointer<Scalar>, count: Int, kernels: Kernels<Scalar>) {
-    let table = kernels.table
-    let sum = unsafe table.sumOfSquares(x, count: count, factor: 1)
-    significand = sum.squareRoot()
-    // Squares of Floats are at home in Double. Those of Doubles may not be.
-    if sum.isFinite && sum > 0x1p-900 { return }
-    let largest = unsafe table.largestMagnitude(x, count: count).asDouble
-    if largest == 0 || !largest.isFinite {
-      significand = largest
-      return
-    }
-    exponent = Int(largest.exponent)
-    // Within the range of powers of two that are Doubles; the square of what remains is at home again.
-    exponent = min(max(exponent, -1000), 1000)
-    let factor = Double(sign: .plus, exponent: -exponent, significand: 1)
-    significand = unsafe table.sumOfSquares(x, count: count, factor: factor).squareRoot()
-  }
-
-  var isFinite: Bool { significand.isFinite }
-  /// Infinite where it is beyond Double.
-  var value: Double { Double(sign: .plus, exponent: exponent, significand: significand) }
-
-  /// Whether the norm is beyond a limit by more than a gradient may be that has been scaled to it.
-  ///
-  /// The factor and the products are rounded, each by half an ulp of `Scalar`. A sum of squares passes `count` / 8
-  /// additions and four roundings more, of which half enter its root, and the root is rounded; that twice, for the norm
-  /// before and after.
-  func exceeds(_ limit: Double, count: Int) -> Bool {
-    value > limit * (1 + Scalar.ulpOfOne.asDouble + (Double(count) / 8 + 10) * 0x1p-53)
-  }
-
-  /// x ← x · limit/norm.
-  func scale(
-    _ x: UnsafeMutablePointer<Scalar>, count: Int, to limit: Double, _ table: any KernelTable<Scalar>.Type
-  ) {
-    let factor = limit / value
-    if value.isFinite && factor >= Scalar.leastNormalMagnitude.asDouble * 0x1p24 {
-      unsafe table.scale(x, count: count, by: Scalar(factor))
-      return
-    }
-    // A factor near the subnormal numbers has few bits, or none. Powers of two are exact, and each half of this one is a
-    // normal number: they bring the norm to [1, 2).
-    let power = exponent + Int(significand.exponent)
-    for part in [power / 2, power - power / 2] {
-      unsafe table.scale(x, count: count, by: Scalar(sign: .plus, exponent: Scalar.Exponent(-part), significand: 1))
-    }
-    unsafe table.scale(x, count: count, by: Scalar(limit / significand.significand))
+    var pass = ClippingPass(kernels: kernels)
+    unsafe try pass.admit(gradient, nonFinite)
+    unsafe pass.limitValues(gradient, to: values)
+    unsafe pass.limitNorm(gradient, to: norm)
+    return pass.outcome
   }
 }
