@@ -22,6 +22,12 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
   public var network: SequenceNetwork<C, Scalar>
   public var optimizer: Optimizer<Scalar>
   public var clipping: GradientClipping
+  /// Limits each unit's gradient by the size of its weights, after the policy of `clipping` for gradients that are not
+  /// finite and before its other limits. Nil, as at first, for no such limit.
+  public var unitwiseClipping: UnitwiseClipping?
+  /// Limits the norm to a percentile of those of the gradients so far, last of all; where `clipping` has a norm, too, the
+  /// smaller is the limit. Holds the norms: to go on after an interruption, keep it. Nil, as at first, for no such limit.
+  public var percentileClipping: PercentileClipping?
   /// How often each kind of clipping fired.
   public var clippingCounts = ClippingCounts()
   /// ∂loss/∂parameters of the last pass, in the order of `SequenceNetwork.parameterRanges`; after an update, clipped.
@@ -67,8 +73,7 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
   ) throws -> TrainingStep {
     let loss = try computeGradient(
       input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights, states: &states)
-    let kernels = network.recurrent.shape.kernels
-    let outcome = unsafe try gradient.withUnsafeMutableBufferPointer { unsafe try clipping.clip($0, kernels: kernels) }
+    let outcome = try limitGradient()
     clippingCounts.add(outcome)
     if !outcome.isSkipped { apply(learningRate: learningRate) }
     return TrainingStep(loss: loss, clipping: outcome, learningRate: learningRate)
@@ -107,14 +112,15 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
   }
 
   /// The gradient, taken out for the time of `body`, which may change everything else.
-  private mutating func withGradient<Result>(
-    _ body: (inout SequenceTrainer, UnsafeMutableBufferPointer<Scalar>) -> Result
-  ) -> Result {
+  private mutating func withGradient<Result, Failure: Error>(
+    _ body: (inout SequenceTrainer, UnsafeMutableBufferPointer<Scalar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     var gradient: [Scalar] = []
     swap(&gradient, &self.gradient)
-    let result = unsafe gradient.withUnsafeMutableBufferPointer { unsafe body(&self, $0) }
-    swap(&gradient, &self.gradient)
-    return result
+    defer { swap(&gradient, &self.gradient) }
+    return unsafe try gradient.withUnsafeMutableBufferPointer { buffer throws(Failure) in
+      unsafe try body(&self, buffer)
+    }
   }
 
   private mutating func run(
@@ -177,6 +183,21 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
         UnsafeBufferPointer(memory.logitsGradient(rows * outputs)), rows: rows, columns: outputs),
       gradient: gradient, inputGradient: MutableMatrixView(target, rows: rows, columns: units),
       workspace: &memory.output)
+  }
+
+  /// All limits, in the order of `ClippingPass`.
+  private mutating func limitGradient() throws(NonFiniteGradient) -> ClippingOutcome {
+    unsafe try withGradient { trainer, gradient throws(NonFiniteGradient) in
+      var pass = ClippingPass(kernels: trainer.network.recurrent.shape.kernels)
+      unsafe try pass.admit(gradient, trainer.clipping.nonFinite)
+      if let unitwise = trainer.unitwiseClipping {
+        unsafe pass.noteUnits(unitwise.clip(gradient, of: trainer.network), gradient)
+      }
+      unsafe pass.limitValues(gradient, to: trainer.clipping.values)
+      let percentile = trainer.percentileClipping?.threshold(of: pass)
+      unsafe pass.limitNorm(gradient, to: smaller(trainer.clipping.norm, percentile))
+      return pass.outcome
+    }
   }
 
   private mutating func apply(learningRate: Double) {

@@ -25,9 +25,11 @@ struct TrainerAllocationTests {
         GradientClipping(), GradientClipping(norm: 1e-3), GradientClipping(norm: 1e-3, value: 1e-3, nonFinite: .zero),
         GradientClipping(norm: 1e3, nonFinite: .skip),
       ] {
-        try TrainingPasses(
-          kernels: Kernels<Float>.selected, shape: NetworkShape(symbols: 7), threads: 1, rule: rule, clipping: clipping
-        ).run(GRU(), &meter)
+        var passes = TrainingPasses(
+          kernels: Kernels<Float>.selected, shape: NetworkShape(symbols: 7), threads: 1, rule: rule, clipping: clipping)
+        try passes.run(GRU(), &meter)
+        (passes.percentileClipping, passes.unitwiseClipping) = (nil, nil)
+        try passes.run(GRU(), &meter)
       }
     }
     #expect(meter.passes > 0)
@@ -68,6 +70,9 @@ private struct TrainingPasses<Scalar: TestScalar> {
   let threads: Int
   var rule = OptimizerRule.adamW()
   var clipping = GradientClipping(norm: 0.01, value: 0.05)
+  /// Its ring is filled, and begun anew, while allocations are counted.
+  var percentileClipping: PercentileClipping? = PercentileClipping(percentile: 50, window: 2)
+  var unitwiseClipping: UnitwiseClipping? = UnitwiseClipping(includesOutput: true)
 
   func run<C: Cell>(_ cell: C, _ meter: inout some AllocationMeter) throws {
     func label(_ pass: String) -> String {
@@ -79,6 +84,7 @@ private struct TrainingPasses<Scalar: TestScalar> {
     var trainer = SequenceTrainer(
       shape.network(cell, kernels), rule, clipping: clipping, steps: shape.steps, batch: shape.batch,
       readout: shape.readout, ragged: lengths != nil, threads: threads)
+    (trainer.percentileClipping, trainer.unitwiseClipping) = (percentileClipping, unitwiseClipping)
     var states = trainer.network.recurrent.makeStates(batch: shape.batch)
     try meter.measure({ label("update") }) {
       _ = try trainer.update(
