@@ -100,7 +100,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
   private func watch(_ step: CellStep<Scalar>, _ place: FlowStep, _ chunk: Range<Int>) {
     if let control = memory.control {
       unsafe control.closeRatios(place.layer, step.hiddenGradient!, part: part, chunk, schedule)
-      unsafe control.openRatios(step, place)
+      unsafe control.openRatios(step, place, chunk, schedule)
     }
     guard let recorder = memory.recorder else { return }
     unsafe recorder.recordBackward(step, place) { totals in

@@ -66,8 +66,9 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
         }
         if let control = memory.control, control.regularizes {
           unsafe add(
-            δ(layer, count: count, position: run.position, planes: run.count), control.factors(layer, rows: count),
-            to: c)
+            δ(layer, count: count, position: run.position, planes: run.count),
+            control.factors(layer, rows: count), to: c)
+          continue
         }
         unsafe forEachStretch(layer, chunk, tapeStart: tapeStart) { row, previous, count in
           unsafe add(

@@ -68,4 +68,10 @@ public struct BackpropagationOutcome: Hashable, Sendable {
   public var steps: Int
   /// Ω of each layer; empty where `normPreservation` is 0.
   public var normPenalties: [Double]
+
+  public init(clippedSteps: Int, steps: Int, normPenalties: [Double]) {
+    self.clippedSteps = clippedSteps
+    self.steps = steps
+    self.normPenalties = normPenalties
+  }
 }

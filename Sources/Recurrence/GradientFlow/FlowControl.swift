@@ -7,7 +7,8 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
   let policy: BackpropagationControl
   private let shape: StackShape<Scalar>
   private let batch, parts, chunkRows: Int
-  /// [L, chunk·B, H]: what multiplies δa in ∂Ω/∂U.
+  /// [L, chunk·B, H]: what multiplies δa in dU, h_{t−1} and the factor of ∂Ω/∂U. Their sum, and not one product for each:
+  /// then dU is one sum over steps, whose order does not depend on chunks.
   private let factors: AlignedBuffer<Scalar>
   private let numbers: AlignedBuffer<Double>
   /// [B]: ‖δ_t‖² of the step at hand. [L, B]: Σ_t of the terms of Ω. [parts]: step + 1 that waits for its v (0 for none),
@@ -81,9 +82,14 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
 
   // MARK: Ω
 
-  /// Notes ‖δ_t‖² before the backward of step t.
-  func openRatios(_ step: CellStep<Scalar>, _ place: FlowStep) {
+  /// Notes ‖δ_t‖² and h_{t−1} before the backward of step t.
+  func openRatios(_ step: CellStep<Scalar>, _ place: FlowStep, _ chunk: Range<Int>, _ schedule: RowSchedule) {
     if !regularizes { return }
+    let target = unsafe factors(place.layer, t: place.t, first: place.first, chunk, schedule)
+    for row in 0..<place.rows {
+      unsafe (target + row * shape.units)
+        .update(from: step.previousHidden! + row * step.previousHiddenStride, count: shape.units)
+    }
     var observation = unsafe Observation(
       UnsafePointer(step.hiddenGradient!), stride: step.hiddenGradientStride, rows: place.rows, units: shape.units)
     unsafe (observation.addend, observation.addendStride) = unsafe (step.outputGradient, step.outputGradientStride)
@@ -94,7 +100,7 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
     unsafe number(firstRow + place.part).pointee = Double(place.first)
   }
 
-  /// Takes v_t, once the product of step t is done: the factors of ∂Ω/∂U, and the terms of Ω.
+  /// Takes v_t, once the product of step t is done: adds the factors of ∂Ω/∂U, and the terms of Ω.
   func closeRatios(
     _ layer: Int, _ v: UnsafeMutablePointer<Scalar>, part: Int, _ chunk: Range<Int>, _ schedule: RowSchedule
   ) {
@@ -103,22 +109,24 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
     unsafe number(pending + part).pointee = 0
     let (rows, first) = unsafe (Int(number(pendingRows + part).pointee), Int(number(firstRow + part).pointee))
     let units = shape.units
-    let start = schedule.offset(t) - schedule.offset(chunk.lowerBound) + first
-    let target = unsafe factors.unsafePointer + (layer * chunkRows + start) * units
+    let target = unsafe factors(layer, t: t, first: first, chunk, schedule)
     for row in 0..<rows {
       let source = unsafe v + row * units
-      let own = unsafe target + row * units
       let square = unsafe number(squares + first + row).pointee
-      unsafe own.update(from: source, count: units)
-      if !(square >= 1e-20 && square.isFinite) {
-        unsafe clear(UnsafeMutableBufferPointer(start: own, count: units))
-        continue
-      }
+      if !(square >= 1e-20 && square.isFinite) { continue }
       let excess = unsafe shape.kernels.table.sumOfSquares(source, count: units, factor: 1) / square - 1
       unsafe number(penalties + layer * batch + first + row).pointee += excess * excess
-      let factor = policy.normPreservation * 4 / Double(self.rows) * excess / square
-      unsafe shape.kernels.table.scale(own, count: units, by: Scalar(factor))
+      let factor = Scalar(policy.normPreservation * 4 / Double(self.rows) * excess / square)
+      let own = unsafe target + row * units
+      for unit in 0..<units { unsafe own[unit] += factor * source[unit] }
     }
+  }
+
+  private func factors(
+    _ layer: Int, t: Int, first: Int, _ chunk: Range<Int>, _ schedule: RowSchedule
+  ) -> UnsafeMutablePointer<Scalar> {
+    let row = schedule.offset(t) - schedule.offset(chunk.lowerBound) + first
+    return unsafe factors.unsafePointer + (layer * chunkRows + row) * shape.units
   }
 
   /// What multiplies δa of the rows of a chunk, [rows, H].

@@ -125,9 +125,10 @@ extension RecurrentStack {
         let isBiased = record.gate(gate.name).map { isOpen($0, gate, lag: report.neededLag) } ?? false
         return isBiased ? .normPreservation(clippingNorm: threshold) : .chrono(longestLag: max(2, report.neededLag))
       }
+      if CellKind(cell) == .rnnReLU { return .identity }
       let isSaturated = record.gates.contains { $0.saturation > 0.3 }
       if isSaturated || hasOrthogonalRows(layer) { return .gating(longestLag: max(2, report.neededLag)) }
-      return CellKind(cell) == .rnnReLU ? .identity : .orthogonal
+      return .orthogonal
     }
   }
 
