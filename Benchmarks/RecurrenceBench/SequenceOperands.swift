@@ -53,6 +53,22 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
     step = [Scalar](repeating: 0, count: problem.batch * problem.units)
   }
 
+  /// Whether training passes record the gradient flow.
+  var records: Bool {
+    get { tape.recordsGradientFlow }
+    set { tape.recordsGradientFlow = newValue }
+  }
+
+  /// Whether every norm that the last training pass recorded is a number, and ∂L/∂h is not zero everywhere.
+  var recordIsSound: Bool {
+    let states = tape.gradientFlow().layers[0].states
+    return states.allSatisfy { $0.gradientNorms.allSatisfy(\.isFinite) && $0.norms.allSatisfy(\.isFinite) }
+      && states[0].gradientNorms.contains { $0 > 0 }
+  }
+
+  /// All gradients of the last training pass.
+  var results: [Scalar] { gradient.values + inputGradients + stateGradients.values }
+
   /// Forward passes over the whole sequence, from zero states.
   func infer(repetitions: Int) throws(ShapeError) {
     for _ in 0..<repetitions {

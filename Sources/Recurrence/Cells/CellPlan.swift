@@ -132,8 +132,8 @@ struct CellPlan: Sendable {
   nonisolated(unsafe) let mathematics: CellMathematics
   /// What a recorder measures of the gates.
   let observedGates: [ObservedGate]
-  /// Whether the kernels know ∂L/∂(states besides h) in total, and not only what is carried.
-  let knowsTotalGradients: Bool
+  /// How ∂L/∂(states besides h) in total is to be had.
+  let totalGradients: TotalGradients
   /// Records the cell's derivative in a direction.
   let makeTangent: @Sendable () -> RecordedTangent
   /// Owns what `mathematics` of a recorded cell points to.
@@ -149,7 +149,7 @@ struct CellPlan: Sendable {
       recorded = nil
       registers = 0
       observedGates = Self.observedGates(cell)
-      knowsTotalGradients = true
+      totalGradients = .apart
     } else {
       let recorded = RecordedCell(cell, planes: plan.planes)
       self.recorded = recorded
@@ -157,8 +157,17 @@ struct CellPlan: Sendable {
       registers = recorded.registers
       savedPlanes = recorded.savedPlanes
       observedGates = ObservedGate.list(of: recorded, plan)
-      knowsTotalGradients = recorded.isDerived
+      totalGradients = recorded.isDerived ? .withBackward : .unknown
     }
+  }
+
+  enum TotalGradients: Sendable {
+    /// By an action of its own.
+    case apart
+    /// The backward leaves it.
+    case withBackward
+    /// Not at all: only what is carried is known.
+    case unknown
   }
 
   /// Built-in cells keep the values of their gates, or are them.

@@ -69,7 +69,6 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
         // ∂L/∂h_t is whole between the product and the cell's backward. Apart, both leave the same bits.
         unsafe run(product, planes: planes, nil, step, rows: 0)
         unsafe watch(step, place, chunk)
-        unsafe run(nil, planes: 0, .backward, step, rows: count(t))
       } else {
         // The product of the step after, ending in the backward of this one.
         unsafe run(product, planes: planes, .backward, step, rows: count(t))
@@ -96,18 +95,23 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     }
   }
 
-  /// Looks at ∂L/∂states before the backward of a step.
+  /// The backward of a step, and looks at ∂L/∂states around it.
   private func watch(_ step: CellStep<Scalar>, _ place: FlowStep, _ chunk: Range<Int>) {
     if let control = memory.control {
       unsafe control.closeRatios(place.layer, step.hiddenGradient!, part: part, chunk, schedule)
       unsafe control.openRatios(step, place, chunk, schedule)
     }
-    guard let recorder = memory.recorder else { return }
-    unsafe recorder.recordBackward(step, place) { totals in
-      var step = unsafe step
-      unsafe (step.operand, step.operandStride) = unsafe (totals, shape.otherStride)
-      unsafe run(nil, planes: 0, .totalGradient, step, rows: place.rows)
+    guard let recorder = memory.recorder else {
+      return unsafe run(nil, planes: 0, .backward, step, rows: place.rows)
     }
+    unsafe recorder.recordBackward(step, place)
+    var step = unsafe step
+    if shape.otherStates > 0 {
+      unsafe (step.totals, step.totalsStride) = unsafe (recorder.totals(place), shape.otherStride)
+      if case .apart = shape.cell.totalGradients { unsafe run(nil, planes: 0, .totalGradient, step, rows: place.rows) }
+    }
+    unsafe run(nil, planes: 0, .backward, step, rows: place.rows)
+    recorder.recordTotals(place)
   }
 
   private func run(

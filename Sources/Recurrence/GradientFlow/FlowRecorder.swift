@@ -176,30 +176,33 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
 
   // MARK: Backwards
 
-  /// Measures ∂L/∂states of a step before its backward: what is carried from later steps, and what the output adds.
-  ///
-  /// - Parameter totals: computes the derivatives with respect to the states besides h into the memory given, rows as
-  ///   `otherStride` says.
-  func recordBackward(
-    _ step: CellStep<Scalar>, _ place: FlowStep, _ totals: (UnsafeMutablePointer<Scalar>) -> Void
-  ) {
-    let units = shape.units
-    for state in 0..<shape.plan.planes.states {
-      var observation: Observation<Scalar>
-      if state == 0 {
-        unsafe observation = unsafe Observation(
-          UnsafePointer(step.hiddenGradient!), stride: step.hiddenGradientStride, rows: place.rows, units: units)
-        unsafe (observation.addend, observation.addendStride) = unsafe (step.outputGradient, step.outputGradientStride)
-      } else {
-        var base = unsafe step.otherGradient!
-        if shape.cell.knowsTotalGradients {
-          unsafe base = unsafe scratch.unsafePointer + self.totals + place.first * shape.otherStride
-          if state == 1 { unsafe totals(base) }
-        }
-        unsafe observation = unsafe Observation(
-          UnsafePointer(base + (state - 1) * units), stride: shape.otherStride, rows: place.rows, units: units)
-      }
-      unsafe recordGradient(observation, state, place)
+  /// Measures ∂L/∂states of a step before its backward, as far as they are known then: what is carried from later steps,
+  /// and what the output adds.
+  func recordBackward(_ step: CellStep<Scalar>, _ place: FlowStep) {
+    var observation = unsafe Observation(
+      UnsafePointer(step.hiddenGradient!), stride: step.hiddenGradientStride, rows: place.rows, units: shape.units)
+    unsafe (observation.addend, observation.addendStride) = unsafe (step.outputGradient, step.outputGradientStride)
+    unsafe recordGradient(observation, 0, place)
+    if case .unknown = shape.cell.totalGradients { unsafe recordOthers(step.otherGradient!, place) }
+  }
+
+  /// Where the backward of a step, or what runs before it, leaves total gradients: [rows, (S − 1)·H].
+  func totals(_ place: FlowStep) -> UnsafeMutablePointer<Scalar> {
+    unsafe scratch.unsafePointer + totals + place.first * shape.otherStride
+  }
+
+  /// Measures ∂L/∂states besides h, after the backward of a step.
+  func recordTotals(_ place: FlowStep) {
+    if case .unknown = shape.cell.totalGradients { return }
+    unsafe recordOthers(totals(place), place)
+  }
+
+  private func recordOthers(_ base: UnsafeMutablePointer<Scalar>, _ place: FlowStep) {
+    for state in 0..<shape.otherStates {
+      unsafe recordGradient(
+        Observation(
+          UnsafePointer(base + state * shape.units), stride: shape.otherStride, rows: place.rows, units: shape.units),
+        state + 1, place)
     }
   }
 

@@ -24,16 +24,12 @@
         let block = unsafe Block(step, $0, $1, scratch, isForward: false)
         if unsafe cell.isDerived {
           unsafe block.runBackwards(cell.backward, adding: false)
+          if unsafe step.totals != nil { unsafe block.writeTotals(cell.backward) }
         } else {
           unsafe block.run(cell.backward)
         }
       }
-    case .totalGradient:
-      forEachBlock(rows, units) {
-        let block = unsafe Block(step, $0, $1, scratch, isForward: false)
-        unsafe block.pullBack(cell.backward)
-        unsafe block.writeTotals(cell.backward)
-      }
+    case .totalGradient: fatalError("a recorded cell has no total gradients of its own")
     case .operandBackward:
       forEachBlock(rows, units) {
         let block = unsafe Block(step, $0, $1, scratch, isForward: false)
@@ -232,16 +228,6 @@
     /// Pulls the derivatives with respect to the program's outputs back to its inputs.
     @inlinable @inline(never)
     func runBackwards(_ program: PointwiseProgramView, adding: Bool) {
-      unsafe pullBack(program)
-      let adjoints = unsafe registers + program.instructions.count * block
-      for index in unsafe 0..<program.differentiated.count {
-        unsafe write(program.differentiated[index], from: adjoints, adding: adding)
-      }
-    }
-
-    /// Leaves the derivative with respect to every register.
-    @inlinable @inline(never)
-    func pullBack(_ program: PointwiseProgramView) {
       unsafe evaluate(program)
       let count = unsafe program.instructions.count
       let adjoints = unsafe registers + count * block
@@ -259,19 +245,22 @@
         index -= 1
         unsafe pullBack(program.instructions[index], index, adjoints)
       }
+      for index in unsafe 0..<program.differentiated.count {
+        unsafe write(program.differentiated[index], from: adjoints, adding: adding)
+      }
     }
 
-    /// ∂L/∂(states besides h) after `pullBack`: the register of a state has gathered what came by all ways.
+    /// ∂L/∂(states besides h) after a run backwards: the register of a state has gathered what came by all ways.
     @inlinable @inline(never)
     func writeTotals(_ program: PointwiseProgramView) {
       let adjoints = unsafe registers + program.instructions.count * block
       for index in unsafe 0..<program.outputs.count {
         let output = unsafe program.outputs[index]
         guard case .state(let p) = output.plane, p > 0 else { continue }
-        let base = unsafe step.operand! + (p - 1) * step.units
+        let base = unsafe step.totals! + (p - 1) * step.units
         let adjoint = unsafe adjoints + output.register * block
         unsafe forEachVector { row, u, offset, count in
-          unsafe V.load(adjoint + offset).store(base + row * step.operandStride + u, count: count)
+          unsafe V.load(adjoint + offset).store(base + row * step.totalsStride + u, count: count)
         }
       }
     }

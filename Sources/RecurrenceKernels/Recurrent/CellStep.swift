@@ -32,7 +32,7 @@
   public var saved: UnsafeMutablePointer<Scalar>?
   public var savedStride: Int
 
-  /// What the recurrent weights of stage 1 multiply: out. For `totalGradient`: out, planes of the states besides h.
+  /// What the recurrent weights of stage 1 multiply: out.
   public var operand: UnsafeMutablePointer<Scalar>?
   public var operandStride: Int
   /// ∂L/∂operand, in for the backward of the operand.
@@ -48,6 +48,11 @@
   /// ∂L/∂(other states), carried likewise.
   public var otherGradient: UnsafeMutablePointer<Scalar>?
   public var otherGradientStride: Int
+
+  /// ∂L/∂(states besides h) in total, planes of these states: out of the backward of a derived cell, and of
+  /// `CellAction.totalGradient`; null where nobody asks.
+  public var totals: UnsafeMutablePointer<Scalar>?
+  public var totalsStride: Int
 
   /// Of a step whose derivative in a direction is taken: the tangents of its planes, at the places that their own planes
   /// have. Otherwise null. Only programs that were recorded for it look at it (`RecordedTangent`).
@@ -66,7 +71,7 @@
     unsafe (operand, operandStride, operandGradient, operandGradientStride) = (nil, 0, nil, 0)
     unsafe (outputGradient, outputGradientStride) = (nil, 0)
     unsafe (hiddenGradient, hiddenGradientStride, otherGradient, otherGradientStride) = (nil, 0, nil, 0)
-    unsafe tangent = nil
+    unsafe (totals, totalsStride, tangent) = (nil, 0, nil)
   }
 }
 
@@ -91,6 +96,7 @@
   case backward
   /// `DifferentiatedCell.operandBackward`, added to what `backward` wrote, and `savedOperand`.
   case operandBackward
-  /// ∂L/∂(states besides h) in total, `DifferentiatedCell.totalGradients`, into `operand`. Changes nothing else.
+  /// ∂L/∂(states besides h) in total, `DifferentiatedCell.totalGradients`. Changes nothing else. Of built-in cells: the
+  /// backward of a derived one gives it by the way.
   case totalGradient
 }

@@ -84,11 +84,10 @@
       unsafe store(result, u, count, adding: false)
     }
 
-    /// The planes of states besides h lie in `operand`.
     @inlinable @inline(__always)
     func totalGradient(_ cell: C, _ u: Int, _ count: Int) {
       let totals = unsafe cell.totalGradients(backwardInput(u, count, gradients: gradients(u, count)))
-      let base = unsafe step.pointee.operand! + (row * step.pointee.operandStride + u)
+      let base = unsafe step.pointee.totals! + (row * step.pointee.totalsStride + u)
       totals.forEach(count: C.statePlanes) { plane, value in
         if plane == 0 { return }
         let place = unsafe base + (plane - 1) * step.pointee.units
