@@ -63,42 +63,6 @@ struct Terminal {
   }
 }
 
-/// One JSON object on one line, fields in the order they were added. Numbers that are not finite are null.
-struct JSONLine {
-  private var fields: [String] = []
-
-  mutating func add(_ name: String, _ value: Int) { fields.append("\"\(name)\":\(value)") }
-  mutating func add(_ name: String, _ value: Double) {
-    fields.append("\"\(name)\":\(value.isFinite ? "\(value)" : "null")")
-  }
-  mutating func add(_ name: String, _ value: Bool) { fields.append("\"\(name)\":\(value)") }
-  mutating func add(_ name: String, _ value: String) { fields.append("\"\(name)\":\(Self.quoted(value))") }
-  mutating func add(_ name: String, _ values: [Double]) {
-    let list = values.map { $0.isFinite ? "\($0)" : "null" }.joined(separator: ",")
-    fields.append("\"\(name)\":[\(list)]")
-  }
-
-  var text: String { "{\(fields.joined(separator: ","))}" }
-
-  private static func quoted(_ text: String) -> String {
-    var result = "\""
-    for scalar in text.unicodeScalars {
-      switch scalar {
-      case "\"": result += "\\\""
-      case "\\": result += "\\\\"
-      case "\n": result += "\\n"
-      case "\r": result += "\\r"
-      case "\t": result += "\\t"
-      case _ where scalar.value < 0x20:
-        let hex = String(scalar.value, radix: 16)
-        result += "\\u" + String(repeating: "0", count: 4 - hex.count) + hex
-      default: result.unicodeScalars.append(scalar)
-      }
-    }
-    return result + "\""
-  }
-}
-
 /// Whether the user has asked to stop (SIGINT, SIGTERM). A second time ends the program at once.
 enum Interruption {
   nonisolated(unsafe) private static var wasAsked: sig_atomic_t = 0
