@@ -47,8 +47,7 @@ enum Demonstration: Command {
     log.line("")
     for line in verdict(results) { log.line(line) }
     if let path = arguments.string("--svg") {
-      let picture = GradientPicture(series: results.map { ($0.name, $0.norms) })
-      try FileAccess.system.replace(path, with: Array(picture.svg.utf8))
+      try FileAccess.system.replace(path, with: Array(picture(results).svg.utf8))
     }
   }
 
@@ -97,27 +96,18 @@ enum Demonstration: Command {
 
   /// ‖∂L/∂h_t‖ against t, on a logarithmic scale.
   private static func plot(_ results: [Result], _ log: Terminal) {
-    let (columns, rows, lowest) = (60, 14, -12.0)
     log.line("how much gradient is left, going back from the last step (‖∂L/∂h_t‖, that of the last step being 1)")
-    var grid = Array(repeating: Array(repeating: Character(" "), count: columns), count: rows)
-    for result in results.reversed() {
-      let last = result.norms[steps]
-      for column in 0..<columns {
-        let t = 1 + column * (steps - 1) / (columns - 1)
-        let ratio = result.norms[t] / last
-        let exponent = ratio > 0 ? max(lowest, min(1, log10(ratio))) : lowest
-        let row = Int(((1 - exponent) / (1 - lowest) * Double(rows - 1)).rounded())
-        grid[row][column] = result.name.first!
-      }
-    }
-    for (row, line) in grid.enumerated() {
-      let exponent = 1 - Double(row) / Double(rows - 1) * (1 - lowest)
-      let label = String(format: "1e%+03d", Int(exponent.rounded()))
-      log.line("  \(label) ┤\(String(line))")
-    }
-    log.line("        └" + String(repeating: "─", count: columns))
-    log.line("         step 1" + String(repeating: " ", count: columns - 6 - 8) + "step \(steps)")
-    log.line("         R: RNN, L: LSTM, G: GRU")
+    for line in picture(results).lines(columns: 60) { log.line(line) }
+    log.line("        " + results.map { "\($0.name.prefix(1)): \($0.name)" }.joined(separator: ", "))
+  }
+
+  private static func picture(_ results: [Result]) -> LogarithmicPlot {
+    var plot = LogarithmicPlot(
+      title: "Gradient of the loss with respect to the state of step t, relative to the last step",
+      xLabel: "step t (the loss is at step \(steps))",
+      series: results.enumerated().map { .init($1.name, norms: $1.norms, style: $0, mark: $1.name.first!) })
+    plot.yLabel = "‖∂L/∂h_t‖ / ‖∂L/∂h_T‖"
+    return plot
   }
 
   private static func verdict(_ results: [Result]) -> [String] {
