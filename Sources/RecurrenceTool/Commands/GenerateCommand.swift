@@ -26,9 +26,7 @@ enum GenerateCommand: Command {
     let length = try arguments.integer("--length", 0...Int.max) ?? 1000
     let seed = try arguments.seed() ?? 0
     let saved = try SavedModel(path, best: true, purpose: .languageModel)
-    guard let vocabulary = saved.model.vocabulary else {
-      throw Failure("\(saved.generation.path): expected a vocabulary, got none")
-    }
+    let vocabulary = try saved.vocabulary
     let prompt = arguments.string("--prompt") ?? "\n"
     let symbols: [Int32]
     do {
@@ -38,7 +36,7 @@ enum GenerateCommand: Command {
     }
     func open<C: Cell>(_ cell: C) throws {
       try write(
-        saved.network(cell), vocabulary, prompt: symbols, sampler, length: length,
+        saved.languageModel(cell), vocabulary, prompt: symbols, sampler, length: length,
         SeededGenerator(seed: seed))
     }
     try open(saved.model.cell.cell)
@@ -48,9 +46,6 @@ enum GenerateCommand: Command {
     _ network: SequenceNetwork<C, Float>, _ vocabulary: Vocabulary, prompt: [Int32], _ sampler: Sampler, length: Int,
     _ generator: SeededGenerator
   ) throws {
-    if network.output.outputs != vocabulary.count || network.embedding?.symbols != vocabulary.count {
-      throw Failure("model: expected \(vocabulary.count) characters in and out, as in its vocabulary, got others")
-    }
     Interruption.listen()
     var generator = generator
     var stream = network.makeStream()

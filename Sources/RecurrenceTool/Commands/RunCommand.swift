@@ -34,7 +34,8 @@ enum RunCommand: Command {
     let kind = try arguments.choice("--cell", CellKind.self)
     let threads = try arguments.integer("--threads", 1...1024) ?? ProcessInfo.processInfo.activeProcessorCount
     let model = try RecurrentModel(files.model, prefix: arguments.string("--prefix"), cell: kind)
-    let arrays = try RunArrays(files, model)
+    try ArrayFiles.checkCount("--final-state", files.finalStates, model.states)
+    let arrays = try RunArrays(files.arrays, model)
     let isDouble = model.isDouble || arrays.isDouble
     func results<C: Cell>(_ cell: C) throws -> RunResults {
       isDouble
@@ -54,39 +55,30 @@ enum RunCommand: Command {
 /// The paths that a command line gives.
 struct RunFiles {
   let model: String
-  let input: String
+  let arrays: ArrayFiles
   let output: String
   /// One for each state; empty where none are given.
-  let initialStates: [String]
   let finalStates: [String]
-  let gradient: (of: String, to: String)?
+  let gradients: String?
 
   /// Throws where paths are missing or contradict each other, before any file is opened.
   init(_ arguments: Arguments) throws(UsageError) {
     guard let model = arguments.operands.first else { throw UsageError("MODEL.safetensors: expected, and not given") }
     self.model = model
-    input = try arguments.required("--input")
+    arrays = try ArrayFiles(arguments)
     output = try arguments.required("--output")
-    initialStates = try Self.list(arguments, "--initial-state")
-    finalStates = try Self.list(arguments, "--final-state")
-    switch (arguments.string("--output-gradient"), arguments.string("--gradients")) {
-    case (nil, nil): gradient = nil
-    case (let of?, let to?): gradient = (of, to)
+    finalStates = try ArrayFiles.list(arguments, "--final-state")
+    gradients = arguments.string("--gradients")
+    switch (arrays.outputGradient, gradients) {
+    case (nil, nil), (_?, _?): break
     case (_?, nil): throw UsageError("--output-gradient: expected --gradients FILE with it, which is not given")
     case (nil, _?): throw UsageError("--gradients: expected --output-gradient dy.npy with it, which is not given")
     }
     var taken: Set<String> = []
-    for path in [output] + finalStates + (gradient.map { [$0.to] } ?? []) {
+    for path in [output] + finalStates + (gradients.map { [$0] } ?? []) {
       if !taken.insert(URL(fileURLWithPath: path).standardizedFileURL.path).inserted {
         throw UsageError("\(path): expected a file for each result, got two results for this one")
       }
     }
-  }
-
-  private static func list(_ arguments: Arguments, _ name: String) throws(UsageError) -> [String] {
-    guard let text = arguments.string(name) else { return [] }
-    let paths = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-    if paths.contains("") { throw UsageError("\(name): expected paths with a comma between them, got \"\(text)\"") }
-    return paths
   }
 }

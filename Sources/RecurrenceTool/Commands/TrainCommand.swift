@@ -229,9 +229,7 @@ enum TrainCommand: Command {
     var plan = progress.plan
     plan.text = arguments.string("--text") ?? plan.text
     let text = try TextFile.read(plan.text)
-    guard let vocabulary = saved.model.vocabulary else {
-      throw Failure("\(saved.generation.path): expected a vocabulary, got none")
-    }
+    let vocabulary = try saved.vocabulary
     let symbols: [Int32]
     do {
       symbols = try vocabulary.encode(text)

@@ -1,6 +1,35 @@
 import Foundation
 import Recurrence
 
+/// Where the arrays are that a network is run on.
+struct ArrayFiles {
+  let input: String
+  /// One for each state; empty where none are given.
+  let initialStates: [String]
+  let outputGradient: String?
+
+  init(_ arguments: Arguments) throws(UsageError) {
+    input = try arguments.required("--input")
+    initialStates = try Self.list(arguments, "--initial-state")
+    outputGradient = arguments.string("--output-gradient")
+  }
+
+  /// Paths with a comma between them; none where the option is not given.
+  static func list(_ arguments: Arguments, _ name: String) throws(UsageError) -> [String] {
+    guard let text = arguments.string(name) else { return [] }
+    let paths = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+    if paths.contains("") { throw UsageError("\(name): expected paths with a comma between them, got \"\(text)\"") }
+    return paths
+  }
+
+  /// Throws where paths are given, but not one for each state.
+  static func checkCount(_ option: String, _ paths: [String], _ states: [String]) throws(Failure) {
+    if paths.isEmpty || paths.count == states.count { return }
+    let expected = "\(states.count) file\(states.count == 1 ? "" : "s")"
+    throw Failure("\(option): expected \(expected), for \(states.joined(separator: " and ")), got \(paths.count)")
+  }
+}
+
 /// The arrays that a network is run on.
 struct RunArrays {
   /// [T, B, I].
@@ -11,13 +40,9 @@ struct RunArrays {
   let outputGradient: Npy?
 
   /// Reads them. Throws where one does not fit the network or the input.
-  init(_ files: RunFiles, _ model: RecurrentModel) throws {
-    let (shape, names) = (model.shape, model.states)
-    for (option, paths) in [("--initial-state", files.initialStates), ("--final-state", files.finalStates)]
-    where !paths.isEmpty && paths.count != names.count {
-      let expected = "\(names.count) file\(names.count == 1 ? "" : "s")"
-      throw Failure("\(option): expected \(expected), for \(names.joined(separator: " and ")), got \(paths.count)")
-    }
+  init(_ files: ArrayFiles, _ model: RecurrentModel) throws {
+    let shape = model.shape
+    try ArrayFiles.checkCount("--initial-state", files.initialStates, model.states)
     input = try Npy(path: files.input)
     guard input.shape.count == 3, input.shape[2] == shape.inputs else {
       throw FormatError(
@@ -30,7 +55,9 @@ struct RunArrays {
     initialStates = try files.initialStates.map { path in
       try Self.read(path, shape: [shape.layers, batch, shape.units], "[L, B, H]")
     }
-    outputGradient = try files.gradient.map { try Self.read($0.of, shape: [steps, batch, shape.units], "[T, B, H]") }
+    outputGradient = try files.outputGradient.map {
+      try Self.read($0, shape: [steps, batch, shape.units], "[T, B, H]")
+    }
   }
 
   /// Whether any of them has 64 bits.
@@ -43,14 +70,12 @@ struct RunArrays {
     let stack = try RecurrentStack<C, Scalar>(cell, loading: model.file, prefix: model.prefix)
     let (steps, batch) = (input.shape[0], input.shape[1])
     let x: [Scalar] = try input.values()
-    var states = stack.makeStates(batch: batch)
-    for (name, array) in zip(states.names, initialStates) { states[name] = try array.values() }
-
-    let count =
+    var states = try states(of: stack)
+    try checkMemory(
+      of: Scalar.self,
       outputGradient == nil
-      ? stack.workspaceCount(steps: steps, batch: batch, threads: threads)
-      : stack.tapeCount(steps: steps, batch: batch, threads: threads)
-    if UInt64(count * MemoryLayout<Scalar>.size) > ProcessInfo.processInfo.physicalMemory { throw Self.tooLarge(input) }
+        ? stack.workspaceCount(steps: steps, batch: batch, threads: threads)
+        : stack.tapeCount(steps: steps, batch: batch, threads: threads))
 
     var y = [Scalar](repeating: 0, count: steps * batch * stack.units)
     var gradients: Safetensors?
@@ -66,6 +91,31 @@ struct RunArrays {
     return RunResults(
       outputs: Npy(y, shape: [steps, batch, stack.units]),
       finalStates: states.names.map { Npy(states[$0], shape: stateShape) }, gradients: gradients)
+  }
+
+  /// The gradient flow of a network on them, of Σ dy ⊙ y or of the last output. Throws as `run` does.
+  func flow<C: Cell, Scalar: RecurrenceScalar>(
+    _ model: RecurrentModel, _ cell: C, as _: Scalar.Type, _ options: GradientFlowOptions
+  ) throws -> GradientFlowReport {
+    let stack = try RecurrentStack<C, Scalar>(cell, loading: model.file, prefix: model.prefix)
+    let (steps, batch) = (input.shape[0], input.shape[1])
+    try checkMemory(of: Scalar.self, stack.tapeCount(steps: steps, batch: batch, threads: options.threads))
+    return try stack.gradientFlowReport(
+      input.values(), steps: steps, batch: batch, initialStates: states(of: stack),
+      outputGradients: outputGradient?.values(), options: options)
+  }
+
+  /// The states before the first step.
+  private func states<C: Cell, Scalar: RecurrenceScalar>(
+    of stack: RecurrentStack<C, Scalar>
+  ) throws -> RecurrentStates<Scalar> {
+    var states = stack.makeStates(batch: input.shape[1])
+    for (name, array) in zip(states.names, initialStates) { states[name] = try array.values() }
+    return states
+  }
+
+  private func checkMemory<Scalar: RecurrenceScalar>(of _: Scalar.Type, _ count: Int) throws(FormatError) {
+    if UInt64(count * MemoryLayout<Scalar>.size) > ProcessInfo.processInfo.physicalMemory { throw Self.tooLarge(input) }
   }
 
   /// Gradients of Σ dy ⊙ y.
@@ -118,7 +168,7 @@ struct RunResults {
   func write(to files: RunFiles) throws {
     var written = [(path: files.output, bytes: outputs.encoded())]
     for (state, path) in zip(finalStates, files.finalStates) { written.append((path, state.encoded())) }
-    if let gradients, let path = files.gradient?.to { written.append((path, gradients.encoded())) }
+    if let gradients, let path = files.gradients { written.append((path, gradients.encoded())) }
     try FileAccess.system.replace(written)
   }
 }

@@ -59,6 +59,25 @@ struct SavedModel {
     return chosen
   }
 
+  /// Of a language model. Throws where there is none.
+  var vocabulary: Vocabulary {
+    get throws(Failure) {
+      guard let vocabulary = model.vocabulary else {
+        throw Failure("\(generation.path): expected a vocabulary, got none")
+      }
+      return vocabulary
+    }
+  }
+
+  /// A network that reads and says the characters of the vocabulary.
+  func languageModel<C: Cell>(_ cell: C) throws -> SequenceNetwork<C, Float> {
+    let (network, vocabulary) = try (network(cell), vocabulary)
+    if network.output.outputs != vocabulary.count || network.embedding?.symbols != vocabulary.count {
+      throw Failure("model: expected \(vocabulary.count) characters in and out, as in its vocabulary, got others")
+    }
+    return network
+  }
+
   func network<C: Cell>(_ cell: C) throws -> SequenceNetwork<C, Float> {
     let generation = generation
     return try SequenceNetwork(cell, hasEmbedding: true) { name throws(FormatError) in
