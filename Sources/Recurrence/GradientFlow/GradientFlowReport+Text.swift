@@ -24,7 +24,7 @@ extension GradientFlowReport: CustomStringConvertible {
     }
     lines += ["", "  What is left of the gradient at each step on its way back, 1 at the last (log scale)"]
     lines += plot([layer]).lines(columns: 80).map { "  " + $0 }
-    lines.append("          * of a gradient of the last step alone   · of the whole loss   ┄ below, it has vanished")
+    lines.append("          * of the last step alone   · of the whole loss   ┄ vanished below   ┊ needed here")
     lines.append("")
     // A newcomer reads the first layer; the others are compared with it.
     let explains = layer.index == layers.first?.index
@@ -65,7 +65,7 @@ extension GradientFlowReport: CustomStringConvertible {
     case 0?: half = "0 steps: the gradient is gone after one"
     case let steps?: half = "\(Self.number(steps)) steps\(explains ? " back take half of what was left" : "")"
     }
-    let reach = explains ? ": so far back at least a thousandth (10⁻³) is left" : ""
+    let reach = explains ? ": so far at least a thousandth (10⁻³) is left" : ""
     let stretch =
       explains
       ? ": the most by which a change of the initial h is stretched on its way to the last h (σ_max, the largest "
@@ -75,7 +75,7 @@ extension GradientFlowReport: CustomStringConvertible {
       ? " per step: rates at which small changes of the state grow (above 0), stay (0) or fade (below 0)" : " per step"
     let exponents = layer.lyapunovExponents.map(Self.number).joined(separator: ", ")
     return Self.fact("half-life", half)
-      + Self.fact("horizon", "\(layer.horizon) of the \(Self.count(neededLag)) that are needed\(reach)")
+      + Self.fact("horizon", "\(Self.count(layer.horizon)) back, needed are \(neededLag)\(reach)")
       + Self.fact("largest stretch", Self.number(layer.largestSingularValue) + stretch)
       + (exponents.isEmpty ? [] : Self.fact("Lyapunov exponents", exponents + rates))
   }
@@ -123,11 +123,9 @@ extension GradientFlowReport: CustomStringConvertible {
   }
 
   private func lines(_ clipping: Clipping) -> [String] {
-    var text = "Clipping in training so far: \(Self.percent(clipping.share)) of \(clipping.gradients) gradients were "
-    text += "shortened"
-    if clipping.meanScale.isFinite {
-      text += ", and all together scaled by \(Self.number(clipping.meanScale)) on average"
-    }
+    var text = "Clipping in training so far: \(clipping.share == 0 ? "none" : Self.percent(clipping.share)) of "
+    text += "\(clipping.gradients) gradients were shortened"
+    if clipping.meanScale < 1 { text += ", and all together scaled by \(Self.number(clipping.meanScale)) on average" }
     if let threshold = clipping.suggestedThreshold { text += "; a usual threshold would be \(Self.number(threshold))" }
     return Self.wrapped(text + ".")
   }

@@ -43,7 +43,7 @@ extension LogarithmicPlot {
       top = plot.moment == nil ? 48 : 66
       let labels = plot.series.filter { !$0.isSecondary }.map { $0.name.count * 15 / 2 + 52 }
       width = left + Self.plotWidth + Double(max(110, (labels + plot.notes.map { $0.count * 13 / 2 + 20 }).max() ?? 0))
-      height = max(top + 372, top + 24 * Double(labels.count) + 20 * Double(plot.notes.count) + 40)
+      height = max(top + 372, top + 24 * Double(labels.count) + 20 * Double(plot.notes.count) + 86)
     }
 
     var right: Double { left + Self.plotWidth }

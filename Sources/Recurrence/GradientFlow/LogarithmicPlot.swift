@@ -1,6 +1,6 @@
 import Foundation
 
-/// Norms against t, each relative to its last, on a logarithmic scale; drawn as SVG or with characters.
+/// Norms against t, relative to the last, on a logarithmic scale; drawn as SVG or with characters.
 ///
 /// Any numbers may be drawn: zeros and what is below the picture leave it at the bottom, infinities at the top, and where
 /// there is no number a curve has a gap.
@@ -16,11 +16,14 @@ package struct LogarithmicPlot {
     /// What draws it with characters.
     package var mark: Character
 
+    /// - Parameter unit: what the norms are divided by; nil for `LogarithmicPlot.unit` of them.
     package init(
-      _ name: String, norms: [Double], style: Int, isSecondary: Bool = false, mark: Character = "*"
+      _ name: String, norms: [Double], unit: Double? = nil, style: Int, isSecondary: Bool = false,
+      mark: Character = "*"
     ) {
       self.name = name
-      values = LogarithmicPlot.relative(norms)
+      let unit = unit ?? LogarithmicPlot.unit(norms)
+      values = norms.map { $0 / unit }
       self.style = style
       self.isSecondary = isSecondary
       self.mark = mark
@@ -47,12 +50,10 @@ package struct LogarithmicPlot {
   /// The last t.
   var steps: Int { max(0, (series.map(\.values.count).max() ?? 1) - 1) }
 
-  /// Relative to the last; where that is no positive number, to the largest that is one.
-  static func relative(_ norms: [Double]) -> [Double] {
-    let last = norms.last ?? 0
-    let isUsual = last > 0 && last.isFinite
-    let unit = isUsual ? last : norms.filter(\.isFinite).max() ?? 0
-    return unit > 0 ? norms.map { $0 / unit } : norms
+  /// The last norm; where that is no positive number, the largest that is one, and 1 where none is.
+  static func unit(_ norms: [Double]) -> Double {
+    if let last = norms.last, last > 0, last.isFinite { return last }
+    return norms.filter { $0 > 0 && $0.isFinite }.max() ?? 1
   }
 
   /// Decades that are drawn, by their exponents: 10⁻⁴ to 10 at the least, not below 10⁻¹².

@@ -123,11 +123,10 @@ struct TextFlow {
 }
 
 extension GradientFlowReport.Clipping {
-  /// What a checkpoint knows of clipping; nil where no gradient was seen.
+  /// What a checkpoint knows of clipping; nil where no gradient was used.
   init?(_ counts: ClippingCounts) {
-    if counts.gradients == 0 { return nil }
+    guard let share = counts.shareClippedByNorm else { return nil }
     self.init(
-      gradients: counts.gradients, share: Double(counts.byNorm) / Double(counts.gradients), meanScale: .nan,
-      suggestedThreshold: nil)
+      gradients: counts.gradients, share: share, meanScale: counts.meanScale ?? .nan, suggestedThreshold: nil)
   }
 }
