@@ -82,13 +82,15 @@ extension GradientFlowReport: CustomStringConvertible {
 
   private func gates(_ layer: Layer, _ explains: Bool) -> [String] {
     if layer.record.gates.isEmpty { return [] }
-    let meaning = explains ? ": at a flat end of its function, where little gradient passes" : ""
+    let meaning = explains ? ": at a flat end of their function, little gradient passes" : ""
     var lines = [Self.label("gates") + "mean     saturated\(meaning)"]
     for gate in layer.record.gates {
       let mean = gate.mean.isFinite ? String(format: "%.3f", gate.mean) : Self.number(gate.mean)
       var line = Self.label("  \(gate.name.prefix(14))") + mean.padding(toLength: 8, withPad: " ", startingAt: 0)
       line += " " + Self.percent(gate.saturation)
-      if let memory = memory(gate) { line += "; remembers for about \(Self.number(memory)) steps" }
+      if let memory = memory(gate) {
+        line += "; remembers for about \(Self.number(memory)) step\(memory == 1 ? "" : "s")"
+      }
       lines.append(line)
     }
     return lines

@@ -21,10 +21,11 @@ extension LogarithmicPlot {
       """,
       Self.text(title, frame.left, 28, "font-size=\"16\""),
     ]
-    parts += axes(frame) + marks(frame)
+    let marks = marks(frame)
+    parts += axes(frame) + marks.lines
     // The first series lies on top.
     parts += series.reversed().flatMap { draw($0, frame) }
-    return (parts + legend(frame) + ["</svg>", ""]).joined(separator: "\n")
+    return (parts + marks.labels + legend(frame) + ["</svg>", ""]).joined(separator: "\n")
   }
 
   /// Where things are.
@@ -85,24 +86,24 @@ extension LogarithmicPlot {
     return parts
   }
 
-  private func marks(_ frame: Frame) -> [String] {
+  private func marks(_ frame: Frame) -> (lines: [String], labels: [String]) {
     let style = "stroke=\"#777777\" stroke-dasharray=\"3 4\""
-    var parts: [String] = []
+    // A white rim keeps a label readable where a curve runs through it.
+    let small = "font-size=\"12\" stroke=\"#ffffff\" stroke-width=\"4\" paint-order=\"stroke\""
+    var (lines, labels): ([String], [String]) = ([], [])
     if let level, let exponent = exponent(level.value, frame.decades) {
       let y = frame.y(exponent)
-      parts.append(Self.line(frame.left, y, frame.right, y, style))
-      // A white rim keeps it readable where a curve runs through it.
-      let rim = "stroke=\"#ffffff\" stroke-width=\"4\" paint-order=\"stroke\" font-size=\"12\""
-      parts.append(Self.text(level.label, frame.left + 6, y - 6, rim))
+      lines.append(Self.line(frame.left, y, frame.right, y, style))
+      labels.append(Self.text(level.label, frame.left + 6, y - 6, small))
     }
     if let moment, (0...frame.steps).contains(moment.t) {
       let x = frame.x(moment.t)
-      parts.append(Self.line(x, frame.top - 6, x, frame.bottom, style))
+      lines.append(Self.line(x, frame.top - 6, x, frame.bottom, style))
       let isLeft = moment.t <= frame.steps / 2
-      let anchor = "font-size=\"12\" text-anchor=\"\(isLeft ? "start" : "end")\""
-      parts.append(Self.text(moment.label, isLeft ? x - 2 : x + 2, frame.top - 10, anchor))
+      let anchor = "text-anchor=\"\(isLeft ? "start" : "end")\""
+      labels.append(Self.text(moment.label, isLeft ? x - 2 : x + 2, frame.top - 10, "\(small) \(anchor)"))
     }
-    return parts
+    return (lines, labels)
   }
 
   private func draw(_ line: Series, _ frame: Frame) -> [String] {
