@@ -2,7 +2,7 @@ import RecurrenceKernels
 
 // From measurements to a verdict. With p_k the transport over k steps, k = 0 … T, p_0 = 1:
 //
-//   exploding   some p_k > 10³, or not finite
+//   exploding   some p_k > 10³, or not finite; or a number of the forward pass is not
 //   vanishing   otherwise, p at the lag that the task needs < 10⁻³
 //   healthy     otherwise
 //
@@ -100,7 +100,8 @@ extension RecurrentStack {
     let values = transport.largestSingularValues(seed: options.seed)
     let exponents = transport.lyapunovExponents(count: max(1, options.exponents), seed: options.seed)
     let decay = TransportDecay(profile)
-    let verdict = decay.verdict(lag: report.neededLag)
+    let isBroken = report.firstNonFinite?.pass == .forward
+    let verdict = isBroken ? .exploding : decay.verdict(lag: report.neededLag)
     return GradientFlowReport.Layer(
       index: index, record: record, transport: profile, halfLife: decay.halfLife, horizon: decay.horizon,
       largestSingularValue: values.reduce(0) { $1 > $0 || $1.isNaN ? $1 : $0 },
@@ -192,7 +193,7 @@ struct TransportDecay {
   }
 
   /// The largest lag up to which p stays at least 10⁻³.
-  var horizon: Int { (transport.firstIndex { !($0 >= Self.vanished) } ?? transport.count) - 1 }
+  var horizon: Int { max(0, (transport.firstIndex { !($0 >= Self.vanished) } ?? transport.count) - 1) }
 
   func verdict(lag: Int) -> GradientVerdict {
     if transport.contains(where: { !($0 <= Self.exploded) }) { return .exploding }

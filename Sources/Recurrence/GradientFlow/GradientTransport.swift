@@ -70,7 +70,7 @@ public struct GradientTransport<C: Cell, Scalar: RecurrenceScalar>: ~Copyable {
   // MARK: A cotangent on its way back
 
   /// The norm of all states' gradients together, as a cotangent on h_T alone is pulled back: T + 1 numbers, that of the
-  /// initial state first, relative to that of the last, which is 1; all 0 where B or H is.
+  /// initial state first, relative to that of the last, which is 1; NaN where a forward pass left numbers that are not finite.
   ///
   /// Every element of the cotangent is +1 or −1, drawn from `seed`: the mean square of what arrives over such cotangents is
   /// that over all unit cotangents.
@@ -86,7 +86,8 @@ public struct GradientTransport<C: Cell, Scalar: RecurrenceScalar>: ~Copyable {
       let parts = states.map { $0.gradientNorms[time] }
       return unsafe parts.withUnsafeBufferPointer { unsafe combinedNorm($0) }
     }
-    guard let last = norms.last, last > 0 else { return norms.map { _ in 0 } }
+    // Nothing to lose where there is no sequence.
+    guard let last = norms.last, last != 0 else { return norms.map { _ in 1 } }
     return norms.map { $0 / last }
   }
 
@@ -150,7 +151,7 @@ public struct GradientTransport<C: Cell, Scalar: RecurrenceScalar>: ~Copyable {
   ///
   /// Benettin's way: orthonormal directions are pushed forward and made orthonormal again after each step; the exponents
   /// are the mean logarithms of the lengths. The first `discarding` steps, a tenth of T where nil, only turn the directions.
-  /// −∞ where a direction dies.
+  /// −∞ where a direction dies; none where no step is left.
   ///
   /// - Parameter count: k, at most the number of a sequence's state elements.
   public func lyapunovExponents(count: Int, discarding: Int? = nil, seed: UInt64 = 0) -> [[Double]] {
@@ -180,7 +181,7 @@ public struct GradientTransport<C: Cell, Scalar: RecurrenceScalar>: ~Copyable {
         frames[row].orthonormalize(counting: t >= discarded)
       }
     }
-    return frames.map { $0.exponents }
+    return frames.map { steps > discarded ? $0.exponents : [] }
   }
 
   /// Each row of [planes, B, width] `copies` times.

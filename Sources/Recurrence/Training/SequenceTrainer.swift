@@ -30,6 +30,8 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
   public var percentileClipping: PercentileClipping?
   /// How often each kind of clipping fired.
   public var clippingCounts = ClippingCounts()
+  /// ‖gradient‖ of the last updates as they came, before clipping: what a threshold may be taken from.
+  public var norms = NormHistory()
   /// ∂loss/∂parameters of the last pass, in the order of `SequenceNetwork.parameterRanges`; after an update, clipped.
   public private(set) var gradient: [Scalar]
   var tape: Tape<Scalar>
@@ -75,6 +77,7 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
       input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights, states: &states)
     let outcome = try limitGradient()
     clippingCounts.add(outcome)
+    norms.add(outcome.norm)
     if !outcome.isSkipped { apply(learningRate: learningRate) }
     return TrainingStep(loss: loss, clipping: outcome, learningRate: learningRate)
   }

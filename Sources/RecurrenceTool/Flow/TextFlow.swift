@@ -51,7 +51,7 @@ struct TextFlow {
       throw Failure("\(path): expected a text that the model can read: \(error)")
     }
     let window = try window(symbols, steps: steps ?? progress.plan.seq, batch: batch ?? progress.plan.batch)
-    options.clipping = GradientFlowReport.Clipping(progress.clippingCounts)
+    options.clipping = GradientFlowReport.Clipping(progress.clippingCounts, progress.norms)
     func open<C: Cell>(_ cell: C) throws -> GradientFlowReport {
       let network = try saved.languageModel(cell)
       try NetworkSize(
@@ -124,9 +124,10 @@ struct TextFlow {
 
 extension GradientFlowReport.Clipping {
   /// What a checkpoint knows of clipping; nil where no gradient was used.
-  init?(_ counts: ClippingCounts) {
+  init?(_ counts: ClippingCounts, _ norms: NormHistory?) {
     guard let share = counts.shareClippedByNorm else { return nil }
     self.init(
-      gradients: counts.gradients, share: share, meanScale: counts.meanScale ?? .nan, suggestedThreshold: nil)
+      gradients: counts.gradients, share: share, meanScale: counts.meanScale ?? .nan,
+      suggestedThreshold: norms?.suggestedThreshold)
   }
 }

@@ -85,6 +85,7 @@ struct CharacterTraining<C: Cell>: ~Copyable {
     }
     try trainer.restore(states: &states) { name throws(FormatError) in try generation.contents(of: name) }
     trainer.clippingCounts = progress.clippingCounts
+    trainer.norms = progress.norms ?? NormHistory()
     self.progress = progress
     secondsOfEarlierRuns = progress.seconds
     if let directory {
@@ -141,6 +142,7 @@ struct CharacterTraining<C: Cell>: ~Copyable {
     progress.window += 1
     progress.characters += plan.seq * plan.batch
     progress.clippingCounts = trainer.clippingCounts
+    progress.norms = trainer.norms
     progress.validationLoss = nil
     return step
   }

@@ -36,6 +36,8 @@ struct TrainingProgress: Codable {
   var validationLoss: Double?
   var schedule: LearningRateSchedule
   var clippingCounts = ClippingCounts()
+  /// Of the last gradients, before clipping; nil in checkpoints of earlier versions.
+  var norms: NormHistory?
 
   static let name = "training.json"
 

@@ -38,8 +38,9 @@ struct ReportRenderingTests {
   /// T + 1 numbers for each sort of trouble.
   static let profiles: [[Double]] = [
     [1], [0], [.nan], [.infinity], [0, 1], [1, 0], [.nan, 1], [1, .nan], [0, 0, 0], [.infinity, .infinity, 1],
-    [.nan, .infinity, 0, 1], [1, .nan, .nan, 1], [1e-300, 1e300, 1], [5e-324, 5e-324, 5e-324], [0, 1e-13, 1e-4, 1],
-    [Double](repeating: .nan, count: 9), [.greatestFiniteMagnitude, 5e-324],
+    [.nan, .infinity, 0, 1], [1, .nan, .nan, 1], [1e-300, 1e300, 1],
+    [.leastNonzeroMagnitude, .leastNonzeroMagnitude, .leastNonzeroMagnitude], [0, 1e-13, 1e-4, 1],
+    [Double](repeating: .nan, count: 9), [.greatestFiniteMagnitude, .leastNonzeroMagnitude],
     (0...5000).map { $0.isMultiple(of: 7) ? .nan : exp(Double($0) - 5000) }, [-1, 1],
   ]
 

@@ -141,12 +141,26 @@ struct VerdictTests {
     #expect(try verdict(695) == .vanishing)
   }
 
+  @Test("a network that is broken is not called vanishing, one without sequences is not called sick")
+  func edges() throws {
+    let stack = RecurrentStack<RNN<Activation>, Float>(RNN.relu, inputs: 1, units: 5, seed: 1)
+    var x = [Float](repeating: 1, count: 40)
+    x[7] = .nan
+    let broken = try stack.gradientFlowReport(x, steps: 40, batch: 1).layers[0]
+    #expect(broken.verdict == .exploding)
+    #expect(broken.remedy == .repair)
+    #expect(broken.horizon >= 0)
+    let empty = try stack.gradientFlowReport([], steps: 40, batch: 0).layers[0]
+    #expect(empty.verdict == .healthy)
+  }
+
   @Test("no steps and one step") func short() throws {
     let stack = RecurrentStack<LSTM, Float>(LSTM(), inputs: 1, units: 4, layers: 2, seed: 1)
     for steps in 0...1 {
       let report = try stack.gradientFlowReport([Float](repeating: 0, count: steps * 2), steps: steps, batch: 2)
       #expect(report.layers.map(\.verdict) == [.healthy, .healthy])
       #expect(report.layers[0].transport.count == steps + 1)
+      #expect(!report.layers[0].lyapunovExponents.contains { !$0.isFinite })
     }
   }
 }

@@ -1,0 +1,100 @@
+import RecurrenceKernels
+
+// Where passes first meet numbers that are not finite. Kernels tell whether a step has any, at the cost of one operation
+// a vector; only then is it searched.
+
+extension FlowRecorder {
+  /// Finds where a forward pass met the first number that is not finite.
+  func noteForward(_ step: CellStep<Scalar>, _ place: FlowStep, _ input: UnsafePointer<Scalar>?) {
+    let found = unsafe number(places + (place.layer * parts + place.part) * 3)
+    if unsafe found[0] != 0 && found[0] <= Double(place.t + 1) { return }
+    let plan = shape.plan
+    func note(_ quantity: Int, _ row: Int) {
+      unsafe (found[0], found[1], found[2]) = (Double(place.t + 1), Double(quantity), Double(row))
+    }
+    if let input = unsafe input, let row = unsafe firstRow(input, shape.inputs, place, shape.inputs) {
+      return note(FlowQuantity.input, row)
+    }
+    if place.t == 0 {
+      for state in 0..<plan.planes.states {
+        let (base, stride) =
+          state == 0
+          ? unsafe (step.previousHidden!, step.previousHiddenStride)
+          : unsafe (step.previousOther! + (state - 1) * shape.units, step.previousOtherStride)
+        if let row = unsafe firstRow(base, stride, place, shape.units) {
+          return note(FlowQuantity.initialState(state), row)
+        }
+      }
+    }
+    if let (gate, row) = unsafe firstGate(step, place) { return note(FlowQuantity.gate(gate), row) }
+    for state in 0..<plan.planes.states {
+      let (base, stride) =
+        state == 0
+        ? unsafe (step.hidden!, step.hiddenStride)
+        : unsafe (step.other! + (state - 1) * shape.units, step.otherStride)
+      if let row = unsafe firstRow(UnsafePointer(base), stride, place, shape.units) {
+        return note(FlowQuantity.state(state), row)
+      }
+    }
+  }
+
+  /// Finds where a backward pass met the first one: called after the backward of a step.
+  func checkBackward(_ step: CellStep<Scalar>, _ place: FlowStep) {
+    let isFinite = unsafe shape.kernels.table.isFinite(
+      step.gates!, stride: step.gateStride, rows: place.rows, columns: shape.gradientStride)
+    if isFinite { return }
+    let found = unsafe number(places + ((shape.layers + place.layer) * parts + place.part) * 3)
+    // The way back begins at the last step.
+    if unsafe found[0] != 0 && found[0] >= Double(place.t + 1) { return }
+    var (quantity, row) = (0, 0)
+    if place.layer == shape.layers - 1, let own = unsafe step.outputGradient,
+      let first = unsafe firstRow(own, step.outputGradientStride, place, shape.units)
+    {
+      (quantity, row) = (FlowQuantity.outputGradient, first)
+    } else if let (gate, first) = unsafe firstGate(step, place) {
+      (quantity, row) = (FlowQuantity.gate(gate), first)
+    } else {
+      return
+    }
+    unsafe (found[0], found[1], found[2]) = (Double(place.t + 1), Double(quantity), Double(row))
+  }
+
+  /// The first gate in public order, and its first row, with a number that is not finite.
+  private func firstGate(_ step: CellStep<Scalar>, _ place: FlowStep) -> (gate: Int, row: Int)? {
+    let plan = shape.plan
+    for gate in 0..<plan.gates {
+      let apart = plan.apartGates.firstIndex(of: gate).map { plan.gates + $0 }
+      let found = [gate, apart].compactMap { plane -> Int? in
+        guard let plane else { return nil }
+        return unsafe firstRow(
+          UnsafePointer(step.gates! + step.gateColumns[plane]), step.gateStride, place, shape.units)
+      }
+      if let row = found.min() { return (gate, row) }
+    }
+    return nil
+  }
+
+  /// The caller's first row with a number that is not finite.
+  private func firstRow(_ x: UnsafePointer<Scalar>, _ stride: Int, _ place: FlowStep, _ columns: Int) -> Int? {
+    var first: Int? = nil
+    for row in 0..<place.rows {
+      for column in 0..<columns where unsafe !x[row * stride + column].isFinite {
+        first = min(first ?? .max, schedule.row(place.first + row))
+        break
+      }
+    }
+    return first
+  }
+}
+
+/// Quantities as numbers, in the order in which they are looked at.
+enum FlowQuantity {
+  static let input = -2 * limit
+  /// ∂L/∂output of the loss itself.
+  static let outputGradient = -2 * limit
+  static func initialState(_ state: Int) -> Int { state - limit }
+  static func gate(_ gate: Int) -> Int { gate }
+  static func state(_ state: Int) -> Int { state + limit }
+  /// More than there are planes of a kind.
+  static let limit = 100
+}
