@@ -4,8 +4,7 @@ import Recurrence
 @main enum Tool {
   static var commands: [any Command.Type] {
     [
-      TrainCommand.self, GenerateCommand.self, ClassifyCommand.self, ForecastCommand.self, FlowCommand.self,
-      RunCommand.self, KernelsCommand.self, Demonstration.self,
+      FlowCommand.self, RunCommand.self, ExperimentCommand.self, KernelsCommand.self, Demonstration.self,
     ]
   }
 
