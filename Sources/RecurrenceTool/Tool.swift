@@ -4,7 +4,8 @@ import Recurrence
 @main enum Tool {
   static var commands: [any Command.Type] {
     [
-      FlowCommand.self, RunCommand.self, ExperimentCommand.self, KernelsCommand.self, Demonstration.self,
+      TrainCommand.self, GenerateCommand.self, ClassifyCommand.self, ForecastCommand.self, FlowCommand.self,
+      RunCommand.self, ExperimentCommand.self, KernelsCommand.self, Demonstration.self,
     ]
   }
 

@@ -8,6 +8,11 @@ struct Chart {
     /// Both ends greater than 0.
     case logarithmic(ClosedRange<Double>)
 
+    var isLogarithmic: Bool {
+      if case .logarithmic = self { return true }
+      return false
+    }
+
     /// 0 at the lower end, 1 at the upper.
     func share(_ value: Double) -> Double {
       switch self {

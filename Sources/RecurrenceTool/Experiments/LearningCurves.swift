@@ -23,14 +23,18 @@ struct LearningCurves {
     let (least, most) = (losses.min() ?? 0.1, losses.max() ?? 1)
     // Losses of runs that exploded would press all others together.
     let highest = min(most, (floor?.loss ?? most) * 10)
+    let updates = Double(max(2, records.map(\.updates).max() ?? 2))
+    let first = Double(records.map(\.updates).min() ?? 1)
+    let soonest = records.filter { $0.event == .end }.map { Double($0.updates) }.min() ?? updates
+    // Runs that are over soon would be a stroke at the edge.
     chart = Chart(
-      x: .linear(0...Double(max(1, records.map(\.updates).max() ?? 1))),
+      x: soonest < updates / 8 ? .logarithmic(min(first, updates / 2)...updates) : .linear(0...updates),
       y: .logarithmic(max(least, highest * 1e-6) / 1.3...highest * 1.3))
   }
 
   var svg: String {
     var parts = [Chart.text(title, chart.left, 28, size: 16)]
-    parts += chart.axes("updates", "training loss (log)", grid: true)
+    parts += chart.axes(chart.x.isLogarithmic ? "updates (log)" : "updates", "training loss (log)", grid: true)
     var key = chart.top + 12
     for (index, variant) in variants.enumerated() {
       let colour = Chart.colours[index % Chart.colours.count]
@@ -43,7 +47,7 @@ struct LearningCurves {
       key += 50
     }
     if let floor {
-      let y = chart.place(0, floor.loss).y
+      let y = chart.place(1, floor.loss).y
       parts.append(Chart.line((chart.left, y), (chart.right, y), colour: Chart.ink, width: 1.2, dash: "1 3"))
       parts.append(Chart.line((576, key), (606, key), colour: Chart.ink, width: 1.2, dash: "1 3"))
       for (row, words) in Self.lines(floor.name).enumerated() {
