@@ -41,22 +41,22 @@ struct LearningCurves {
       let dash = Chart.dashes[index % Chart.dashes.count]
       for run in variant.runs { parts += draw(run, colour, dash) }
       let solved = variant.runs.count { $0.last?.solved == true }
-      parts.append(Chart.line((576, key), (606, key), colour: colour, width: 2.5, dash: dash))
-      parts.append(Chart.text(variant.name, 614, key + 5))
-      parts.append(Chart.text("\(solved) of \(variant.runs.count) solved", 614, key + 23, size: 12))
+      parts.append(Chart.line((584, key), (614, key), colour: colour, width: 2.5, dash: dash))
+      parts.append(Chart.text(variant.name, 622, key + 5))
+      parts.append(Chart.text("\(solved) of \(variant.runs.count) solved", 622, key + 23, size: 12))
       key += 50
     }
     if let floor {
       let y = chart.place(1, floor.loss).y
       parts.append(Chart.line((chart.left, y), (chart.right, y), colour: Chart.ink, width: 1.2, dash: "1 3"))
-      parts.append(Chart.line((576, key), (606, key), colour: Chart.ink, width: 1.2, dash: "1 3"))
+      parts.append(Chart.line((584, key), (614, key), colour: Chart.ink, width: 1.2, dash: "1 3"))
       for (row, words) in Self.lines(floor.name).enumerated() {
-        parts.append(Chart.text(words, 614, key + 5 + Double(row) * 15, size: 12))
+        parts.append(Chart.text(words, 622, key + 5 + Double(row) * 15, size: 12))
       }
       key += 50
     }
-    parts += Self.circle(582, key + 8, Chart.ink) + [Chart.text("solved", 614, key + 13, size: 12)]
-    parts += Self.cross(582, key + 30, Chart.ink) + [Chart.text("given up", 614, key + 35, size: 12)]
+    parts += Self.circle(592, key + 8, Chart.ink) + [Chart.text("solved", 622, key + 13, size: 12)]
+    parts += Self.cross(592, key + 30, Chart.ink) + [Chart.text("given up", 622, key + 35, size: 12)]
     return Chart.document(width: 760, height: 424, title: title, parts)
   }
 
@@ -88,11 +88,11 @@ struct LearningCurves {
     ]
   }
 
-  /// Words in lines of at most 22 characters.
+  /// Words in lines of at most 20 characters.
   private static func lines(_ text: String) -> [String] {
     var lines = [""]
     for word in text.split(separator: " ") {
-      if !lines[lines.count - 1].isEmpty && lines[lines.count - 1].count + word.count > 21 { lines.append("") }
+      if !lines[lines.count - 1].isEmpty && lines[lines.count - 1].count + word.count > 19 { lines.append("") }
       lines[lines.count - 1] += (lines[lines.count - 1].isEmpty ? "" : " ") + word
     }
     return lines
