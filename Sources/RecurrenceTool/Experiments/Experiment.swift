@@ -58,10 +58,10 @@ enum Remedy {
     }
   }
 
-  /// The weight of Ω, nil where there is none.
-  var preservation: Double? {
+  /// The weight of Ω.
+  var preservation: Double {
     if case .clipAndPreserve(_, let weight) = self { return weight }
-    return nil
+    return 0
   }
 }
 

@@ -51,8 +51,10 @@ extension Experiment {
       task: TemporalOrder(lengths: 20...50),
       recipe: Recipe(units: 100, batch: 20, rule: .sgd, learningRate: 0.01, updates: 300_000, every: 2500),
       goal: Goal(kind: .wrong(below: 0.01), tests: 10_000, samples: 10_000),
-      // Beside them stands, once the trainer knows Ω: .clipAndPreserve(norm: 1, weight: 0.5).
-      variants: [variant("no clip", .none), variant("clip 1", .clip(1))],
+      variants: [
+        variant("no clip", .none), variant("clip 1", .clip(1)),
+        variant("clip 1 + Ω", .clipAndPreserve(norm: 1, weight: 0.5)),
+      ],
       floor: (1.3862943611198906, "chance, ln 4"))
   }
 

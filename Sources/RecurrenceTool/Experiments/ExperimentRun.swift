@@ -48,10 +48,7 @@ struct ExperimentRun<C: Cell>: ~Copyable {
     evaluator = SequenceEvaluator(
       network, steps: task.longest, batch: max(recipe.batch, Self.testBatch), readout: task.readout,
       ragged: task.isRagged, threads: recipe.threads)
-    if let weight = variant.remedy.preservation {
-      // Here the trainer is told the weight of Ω.
-      fatalError("preservation: expected none, got \(weight)")
-    }
+    trainer.control = BackpropagationControl(normPreservation: variant.remedy.preservation)
   }
 
   /// Trains until the goal is reached or the updates are used up. The last record is the result; nil where the user
