@@ -1,4 +1,5 @@
 import Foundation
+import Recurrence
 
 /// What a run says of itself: one line of JSON.
 struct ExperimentRecord: Codable {
