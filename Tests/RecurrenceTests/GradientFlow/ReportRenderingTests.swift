@@ -86,7 +86,9 @@ struct ReportRenderingTests {
         #expect(object["layer"] as? Int == layer.index)
         #expect(object["verdict"] as? String == layer.verdict.rawValue)
         #expect(object["remedy"] as? String == layer.remedy.description)
-        if let transport = layer.transport.first { #expect(try Self.first("transport", line) == transport) }
+        if let transport = layer.transport.first, transport.isFinite {
+          #expect(try Self.first("transport", line) == transport)
+        }
       }
     }
   }
