@@ -78,6 +78,12 @@ import RecurrenceKernels
     isCut = [Bool](repeating: true, count: batch)
   }
 
+  /// What is done to the gradient inside the backward loop; see `Tape.control`.
+  public var control: BackpropagationControl {
+    get { tape.control }
+    set { tape.control = newValue }
+  }
+
   /// Bytes that it takes.
   public var byteCount: Int { tape.byteCount + history.byteCount + memory.count * MemoryLayout<Scalar>.stride }
 
