@@ -88,6 +88,8 @@ public protocol KernelTable<Scalar>: Sendable {
   public let productScratch: Int
   /// Scalars of scratch memory for `KernelTable.transposedProduct`, per thread.
   public let transposedScratch: Int
+  /// Scalars of scratch memory for `Observation`.
+  public let observationScratch: Int
   /// Elements that recorded cells are run on at a time.
   public let programBlock: Int
   /// Whether multiply-adds round once.
@@ -107,6 +109,7 @@ public protocol KernelTable<Scalar>: Sendable {
     transposedColumnBlock = TileGeometry<V>.columnBlock
     productScratch = TileGeometry<V>.productScratch
     transposedScratch = TileGeometry<V>.transposedScratch
+    observationScratch = V.lanes * V.lanes
     programBlock = PointwiseProgramKernel<V>.block
     isFused = V.isFused
   }

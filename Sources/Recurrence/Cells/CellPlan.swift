@@ -132,8 +132,8 @@ struct CellPlan: Sendable {
   nonisolated(unsafe) let mathematics: CellMathematics
   /// What a recorder measures of the gates.
   let observedGates: [ObservedGate]
-  /// How ∂L/∂(states besides h) in total is to be had.
-  let totalGradients: TotalGradients
+  /// Whether the kernels know ∂L/∂(states besides h) in total, and not only what is carried.
+  let knowsTotalGradients: Bool
   /// Records the cell's derivative in a direction.
   let makeTangent: @Sendable () -> RecordedTangent
   /// Owns what `mathematics` of a recorded cell points to.
@@ -149,7 +149,7 @@ struct CellPlan: Sendable {
       recorded = nil
       registers = 0
       observedGates = Self.observedGates(cell)
-      totalGradients = .apart
+      knowsTotalGradients = true
     } else {
       let recorded = RecordedCell(cell, planes: plan.planes)
       self.recorded = recorded
@@ -157,17 +157,8 @@ struct CellPlan: Sendable {
       registers = recorded.registers
       savedPlanes = recorded.savedPlanes
       observedGates = ObservedGate.list(of: recorded, plan)
-      totalGradients = recorded.isDerived ? .withBackward : .unknown
+      knowsTotalGradients = recorded.isDerived
     }
-  }
-
-  enum TotalGradients: Sendable {
-    /// By an action of its own.
-    case apart
-    /// The backward leaves it.
-    case withBackward
-    /// Not at all: only what is carried is known.
-    case unknown
   }
 
   /// Built-in cells keep the values of their gates, or are them.

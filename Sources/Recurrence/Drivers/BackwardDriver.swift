@@ -106,11 +106,12 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     }
     unsafe recorder.recordBackward(step, place)
     var step = unsafe step
-    if shape.otherStates > 0 {
+    var action = CellAction.backward
+    if shape.otherStates > 0, shape.cell.knowsTotalGradients {
       unsafe (step.totals, step.totalsStride) = unsafe (recorder.totals(place), shape.otherStride)
-      if case .apart = shape.cell.totalGradients { unsafe run(nil, planes: 0, .totalGradient, step, rows: place.rows) }
+      action = .backwardWithTotals
     }
-    unsafe run(nil, planes: 0, .backward, step, rows: place.rows)
+    unsafe run(nil, planes: 0, action, step, rows: place.rows)
     recorder.recordTotals(place)
   }
 

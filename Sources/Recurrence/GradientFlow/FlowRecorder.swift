@@ -24,8 +24,8 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
   /// [2, L, parts, 3]: where a pass first met a number that is not finite: step + 1 (0 for nowhere), quantity, row.
   let places: Int
   private let numbers: AlignedBuffer<Double>
-  /// [B, (S − 1)·H] of total gradients, [B, H] of a gate's values.
-  private let totals, values: Int
+  /// [B, (S − 1)·H] of total gradients, [B, H] of a gate's values, and what kernels add rows up in.
+  private let totals, values, sums, sumsStride: Int
   private let scratch: AlignedBuffer<Scalar>
 
   init(_ shape: StackShape<Scalar>, _ schedule: RowSchedule, steps: Int, batch: Int, parts: Int) {
@@ -46,6 +46,8 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
     var scratchPlan = SlabPlan<Scalar>()
     totals = scratchPlan.reserve(batch, shape.otherStride)
     values = scratchPlan.reserve(batch, shape.units)
+    sumsStride = (shape.kernels.geometry.observationScratch + 15) / 16 * 16
+    sums = scratchPlan.reserve(parts, sumsStride)
     scratch = AlignedBuffer(count: scratchPlan.count)
   }
 
@@ -121,6 +123,7 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
     let index = gateIndex(place.layer, gate, place.t)
     var observation = unsafe given
     unsafe observation.sums = unsafe number(gateSums + index * batch + place.first)
+    unsafe observation.scratch = unsafe scratch.unsafePointer + sums + place.part * sumsStride
     unsafe observation.bounds = bounds[gate]
     let counts = unsafe shape.kernels.table.observe(observation)
     unsafe number(gateCounts + index * parts + place.part).pointee = counts.below + counts.above
@@ -183,17 +186,17 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
       UnsafePointer(step.hiddenGradient!), stride: step.hiddenGradientStride, rows: place.rows, units: shape.units)
     unsafe (observation.addend, observation.addendStride) = unsafe (step.outputGradient, step.outputGradientStride)
     unsafe recordGradient(observation, 0, place)
-    if case .unknown = shape.cell.totalGradients { unsafe recordOthers(step.otherGradient!, place) }
+    if !shape.cell.knowsTotalGradients { unsafe recordOthers(step.otherGradient!, place) }
   }
 
-  /// Where the backward of a step, or what runs before it, leaves total gradients: [rows, (S − 1)·H].
+  /// Where the backward of a step leaves total gradients: [rows, (S − 1)·H].
   func totals(_ place: FlowStep) -> UnsafeMutablePointer<Scalar> {
     unsafe scratch.unsafePointer + totals + place.first * shape.otherStride
   }
 
   /// Measures ∂L/∂states besides h, after the backward of a step.
   func recordTotals(_ place: FlowStep) {
-    if case .unknown = shape.cell.totalGradients { return }
+    if !shape.cell.knowsTotalGradients { return }
     unsafe recordOthers(totals(place), place)
   }
 

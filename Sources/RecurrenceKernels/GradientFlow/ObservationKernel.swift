@@ -15,8 +15,10 @@
   public var units: Int
   /// Out, a number a row: Σ x², or nil.
   public var squares: UnsafeMutablePointer<Double>?
-  /// Out, a number a row: Σ x, or nil.
+  /// Out, a number a row: Σ x, or nil; only where `bounds` are given.
   public var sums: UnsafeMutablePointer<Double>?
+  /// `KernelGeometry.observationScratch` scalars, overwritten, where `sums` are asked for.
+  public var scratch: UnsafeMutablePointer<Scalar>?
   /// What is counted: x < `lower` and x > `upper`, of |x| where `ofMagnitude`; nil for nothing.
   public var bounds: Bounds?
 
@@ -39,7 +41,7 @@
     unsafe (addend, addendStride) = (nil, 0)
     unsafe self.rows = rows
     unsafe self.units = units
-    unsafe (squares, sums, bounds) = (nil, nil, nil)
+    unsafe (squares, sums, scratch, bounds) = (nil, nil, nil, nil)
   }
 }
 
@@ -166,10 +168,35 @@ public enum ObservationKernel<V: Vector> {
       }
       var rest: Scalar = 0
       if u < units { rest = unsafe countRest(x, y, u..<units, bounds, &last) }
-      if let sums = unsafe observation.sums { unsafe sums[row] = (sum.sum() + rest).asDouble }
+      guard let sums = unsafe observation.sums, let scratch = unsafe observation.scratch else { continue }
+      unsafe sums[row] = rest.asDouble
+      let place = row % V.lanes
+      unsafe sum.store(scratch + place * V.lanes)
+      if place == V.lanes - 1 { unsafe addLanes(scratch, to: sums + (row - place), rows: V.lanes) }
+    }
+    let open = unsafe observation.rows % V.lanes
+    if open > 0, let sums = unsafe observation.sums, let scratch = unsafe observation.scratch {
+      unsafe addLanes(scratch, to: sums + (observation.rows - open), rows: open)
     }
     return ObservedCounts(
       below: last.below + below.sum().asDouble, above: last.above + above.sum().asDouble)
+  }
+
+  /// sums[r] += Σ over the lanes of vector r, of as many vectors as there are lanes: neighbours are added, then sums of
+  /// neighbours, and so on. All vectors at once, because one by one a sum over lanes costs more than what led to it.
+  @inlinable @inline(never)
+  static func addLanes(_ vectors: UnsafeMutablePointer<Scalar>, to sums: UnsafeMutablePointer<Double>, rows: Int) {
+    let lanes = V.lanes
+    var count = lanes
+    while count > 1 {
+      count /= 2
+      for pair in 0..<count {
+        let (a, b) = unsafe (V.load(vectors + 2 * pair * lanes), V.load(vectors + (2 * pair + 1) * lanes))
+        let (even, odd) = V.unzip(a, b)
+        unsafe (even + odd).store(vectors + pair * lanes)
+      }
+    }
+    for row in 0..<rows { unsafe sums[row] += vectors[row].asDouble }
   }
 
   /// The last units of a row, fewer than a vector: counts them, and returns their sum.

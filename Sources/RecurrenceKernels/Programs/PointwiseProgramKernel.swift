@@ -24,12 +24,17 @@
         let block = unsafe Block(step, $0, $1, scratch, isForward: false)
         if unsafe cell.isDerived {
           unsafe block.runBackwards(cell.backward, adding: false)
-          if unsafe step.totals != nil { unsafe block.writeTotals(cell.backward) }
         } else {
           unsafe block.run(cell.backward)
         }
       }
-    case .totalGradient: fatalError("a recorded cell has no total gradients of its own")
+    case .backwardWithTotals:
+      if unsafe !cell.isDerived { fatalError("a recorded cell that writes its backward has no total gradients") }
+      forEachBlock(rows, units) {
+        let block = unsafe Block(step, $0, $1, scratch, isForward: false)
+        unsafe block.runBackwards(cell.backward, adding: false)
+        unsafe block.writeTotals(cell.backward)
+      }
     case .operandBackward:
       forEachBlock(rows, units) {
         let block = unsafe Block(step, $0, $1, scratch, isForward: false)

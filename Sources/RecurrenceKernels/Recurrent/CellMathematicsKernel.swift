@@ -28,7 +28,8 @@
     switch action {
     case .forward: unsafe FusedCellKernel<V, C>.forward(cell, step, rows: rows, units: units)
     case .backward: unsafe FusedCellKernel<V, C>.backward(cell, step, rows: rows, units: units)
-    case .totalGradient: unsafe FusedCellKernel<V, C>.totalGradient(cell, step, rows: rows, units: units)
+    case .backwardWithTotals:
+      unsafe FusedCellKernel<V, C>.backwardWithTotals(cell, step, rows: rows, units: units)
     case .operand, .operandBackward: fatalError("a cell of one stage has no operand of its own")
     }
   }
@@ -40,7 +41,7 @@
     switch action {
     case .operand: unsafe FusedCellKernel<V, C>.operand(cell, step, rows: rows, units: units)
     case .operandBackward: unsafe FusedCellKernel<V, C>.operandBackward(cell, step, rows: rows, units: units)
-    case .forward, .backward, .totalGradient: unsafe run(cell, action, step, rows: rows, units: units)
+    case .forward, .backward, .backwardWithTotals: unsafe run(cell, action, step, rows: rows, units: units)
     }
   }
 }

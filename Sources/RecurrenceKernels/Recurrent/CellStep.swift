@@ -49,8 +49,7 @@
   public var otherGradient: UnsafeMutablePointer<Scalar>?
   public var otherGradientStride: Int
 
-  /// ∂L/∂(states besides h) in total, planes of these states: out of the backward of a derived cell, and of
-  /// `CellAction.totalGradient`; null where nobody asks.
+  /// ∂L/∂(states besides h) in total, planes of these states: out of `CellAction.backwardWithTotals`.
   public var totals: UnsafeMutablePointer<Scalar>?
   public var totalsStride: Int
 
@@ -96,7 +95,7 @@
   case backward
   /// `DifferentiatedCell.operandBackward`, added to what `backward` wrote, and `savedOperand`.
   case operandBackward
-  /// ∂L/∂(states besides h) in total, `DifferentiatedCell.totalGradients`. Changes nothing else. Of built-in cells: the
-  /// backward of a derived one gives it by the way.
-  case totalGradient
+  /// The same as `backward`, and `DifferentiatedCell.totalGradients` into `totals`. Not of recorded cells that write their
+  /// backward.
+  case backwardWithTotals
 }

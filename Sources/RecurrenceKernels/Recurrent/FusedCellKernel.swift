@@ -85,8 +85,11 @@
     }
 
     @inlinable @inline(__always)
-    func totalGradient(_ cell: C, _ u: Int, _ count: Int) {
-      let totals = unsafe cell.totalGradients(backwardInput(u, count, gradients: gradients(u, count)))
+    func backwardWithTotals(_ cell: C, _ u: Int, _ count: Int) {
+      let input = unsafe backwardInput(u, count, gradients: gradients(u, count))
+      // What the two have in common is computed once.
+      let (result, totals) = (cell.backward(input), cell.totalGradients(input))
+      unsafe store(result, u, count, adding: false)
       let base = unsafe step.pointee.totals! + (row * step.pointee.totalsStride + u)
       totals.forEach(count: C.statePlanes) { plane, value in
         if plane == 0 { return }
@@ -163,17 +166,17 @@
   }
 
   @inlinable @inline(never)
-  static func totalGradient(
+  static func backwardWithTotals(
     _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
   ) {
     for r in rows {
       let row = unsafe Row(step, row: r)
       var u = units.lowerBound
       while u + V.lanes <= units.upperBound {
-        unsafe row.totalGradient(cell, u, V.lanes)
+        unsafe row.backwardWithTotals(cell, u, V.lanes)
         u += V.lanes
       }
-      if u < units.upperBound { unsafe totalGradientRest(cell, row, u, units.upperBound - u) }
+      if u < units.upperBound { unsafe backwardWithTotalsRest(cell, row, u, units.upperBound - u) }
     }
   }
 
@@ -205,8 +208,8 @@
   static func backwardRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) { unsafe row.backward(cell, u, count) }
 
   @inlinable @inline(never)
-  static func totalGradientRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) {
-    unsafe row.totalGradient(cell, u, count)
+  static func backwardWithTotalsRest(_ cell: C, _ row: Row, _ u: Int, _ count: Int) {
+    unsafe row.backwardWithTotals(cell, u, count)
   }
 
   @inlinable @inline(never)
