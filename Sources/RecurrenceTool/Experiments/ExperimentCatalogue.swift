@@ -108,7 +108,8 @@ extension Experiment {
         units: 128, batch: 32, rule: .rmsProp(decay: 0.9), learningRate: 1e-3, updates: 8000, every: 100),
       // Without memory no network is below the plateau: a tenth below it is one that has left it.
       goal: Goal(kind: .loss(below: 0.9 * task.plateau), tests: 500, samples: 100, lastLoss: task.plateau / 10),
-      variants: biases(longestLag: lag * 3 / 2), floor: (task.plateau, "no memory, 10 ln 8/(T + 20)"))
+      variants: biases(longestLag: lag * 3 / 2),
+      floor: (task.plateau, "no memory: 10\u{A0}ln\u{A0}8/(T\u{A0}+\u{A0}20)"))
   }
 
   /// Tallec and Ollivier (2018), the adding problem.
