@@ -73,14 +73,16 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
         // The product of the step after, ending in the backward of this one.
         unsafe run(product, planes: planes, .backward, step, rows: count(t))
       }
-      unsafe memory.control?.clip(step, place)
+      // Before clipping, which would make an infinity a number.
+      unsafe memory.recorder?.checkBackward(step, place)
+      unsafe memory.control?.clip(step, place, stage: 0)
       if stages > 1 {
         let δq = unsafe memory.operandGradient(first: rows.lowerBound)
         let second = unsafe throughU(layer, stage: 1, step, rows: count(t), into: δq, start: .bias)
         unsafe run(second, planes: 1, .operandBackward, step, rows: count(t))
-        unsafe memory.control?.clip(step, place)
+        unsafe memory.recorder?.checkBackward(step, place)
+        unsafe memory.control?.clip(step, place, stage: 1)
       }
-      unsafe memory.recorder?.checkBackward(step, place)
       unsafe memory.lags?.record(step, place)
       unsafe product = unsafe throughU(
         layer, stage: 0, step, rows: count(t), into: step.hiddenGradient!, start: .accumulate)

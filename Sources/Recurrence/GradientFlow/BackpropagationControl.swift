@@ -3,7 +3,10 @@
 //   by value   δa ← min(max(δa, −v), v), element by element
 //   by norm    δa ← δa · θ/‖δa‖ where ‖δa‖ > θ by more than rounding
 //
-// before δa goes on through U to step t − 1, through W to the input, and into the weights' gradients.
+// before δa goes on through U to step t − 1, through W to the input, and into the weights' gradients. In a cell of two
+// stages what goes through the second stage's U is clipped first, and all of δa again when the first stage's is known. The
+// gradients of unit parameters, and what passes from state to state within the cell (c, peepholes), are the cell's backward's
+// and are not clipped.
 //
 // With v_t = ∂L/∂h_{t−1} by way of step t, and (t, b) running over all steps of all sequences, N of them:
 //
@@ -41,6 +44,15 @@ public struct BackpropagationControl: Hashable, Sendable, Codable {
     self.stepClipping = stepClipping
     self.normPreservation = normPreservation
     if let complaint { fatalError(complaint) }
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    stepClipping = try values.decodeIfPresent(StepClipping.self, forKey: .stepClipping)
+    normPreservation = try values.decode(Double.self, forKey: .normPreservation)
+    if let complaint {
+      throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: complaint))
+    }
   }
 
   var isIdle: Bool { stepClipping == nil && normPreservation == 0 }

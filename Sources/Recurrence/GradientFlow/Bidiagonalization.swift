@@ -121,12 +121,15 @@ struct OrthonormalFrame {
         }
       }
       let length = normalize(&vectors[index])
-      if counting { sums[index] += length > 0 ? DeterministicMath.log(length) : -.infinity }
+      if counting { sums[index] += length.isNaN || length > 0 ? DeterministicMath.log(length) : -.infinity }
     }
   }
 
   /// Mean logarithms, descending; NaN of no steps.
-  var exponents: [Double] { sums.map { $0 / Double(steps) }.sorted(by: >) }
+  var exponents: [Double] {
+    if sums.contains(where: \.isNaN) { return sums.map { _ in .nan } }
+    return sums.map { $0 / Double(steps) }.sorted(by: >)
+  }
 }
 
 /// Divides by the norm, and returns it.

@@ -12,8 +12,8 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
   private let factors: AlignedBuffer<Scalar>
   private let numbers: AlignedBuffer<Double>
   /// [B]: ‖δ_t‖² of the step at hand. [L, B]: Σ_t of the terms of Ω. [parts]: step + 1 that waits for its v (0 for none),
-  /// its rows, its first row, and clipped steps.
-  private let squares, penalties, pending, pendingRows, firstRow, clipped: Int
+  /// its rows, its first row, and clipped steps. [B]: whether the step at hand was clipped.
+  private let squares, penalties, pending, pendingRows, firstRow, clipped, marks: Int
   /// Steps of sequences in this pass, N.
   private var rows = 0
 
@@ -31,7 +31,7 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
     squares = plan.reserve(batch)
     penalties = plan.reserve(shape.layers, batch)
     (pending, pendingRows) = (plan.reserve(parts), plan.reserve(parts))
-    (firstRow, clipped) = (plan.reserve(parts), plan.reserve(parts))
+    (firstRow, clipped, marks) = (plan.reserve(parts), plan.reserve(parts), plan.reserve(batch))
     numbers = AlignedBuffer(count: plan.count)
   }
 
@@ -58,26 +58,28 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
 
   // MARK: Clipping
 
-  /// Clips δa of a step.
-  func clip(_ step: CellStep<Scalar>, _ place: FlowStep) {
+  /// Clips δa of a step, as far as it is known: in a cell of two stages, after each.
+  func clip(_ step: CellStep<Scalar>, _ place: FlowStep, stage: Int) {
     guard let clipping = policy.stepClipping else { return }
     let kernels = shape.kernels
     let count = shape.gateStride
-    var clippedRows = 0
     for row in 0..<place.rows {
+      let mark = unsafe number(marks + place.first + row)
+      if stage == 0 { unsafe mark.pointee = 0 }
       let δ = unsafe step.gates! + row * step.gateStride
       switch clipping {
       case .value(let value):
-        if unsafe kernels.table.clamp(δ, count: count, Scalar(-value), Scalar(value)) > 0 { clippedRows += 1 }
+        if unsafe kernels.table.clamp(δ, count: count, Scalar(-value), Scalar(value)) > 0 { unsafe mark.pointee = 1 }
       case .norm(let limit):
         let norm = unsafe ScaledNorm(UnsafePointer(δ), count: count, kernels: kernels)
         if norm.isFinite, norm.exceeds(limit, count: count) {
           unsafe norm.scale(δ, count: count, to: limit, kernels.table)
-          clippedRows += 1
+          unsafe mark.pointee = 1
         }
       }
+      // A step counts once.
+      if stage == shape.plan.planes.stages - 1 { unsafe number(clipped + place.part).pointee += mark.pointee }
     }
-    unsafe number(clipped + place.part).pointee += Double(clippedRows)
   }
 
   // MARK: Ω

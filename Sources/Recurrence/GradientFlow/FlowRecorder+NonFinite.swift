@@ -7,10 +7,10 @@ extension FlowRecorder {
   /// Finds where a forward pass met the first number that is not finite.
   func noteForward(_ step: CellStep<Scalar>, _ place: FlowStep, _ input: UnsafePointer<Scalar>?) {
     let found = unsafe number(places + (place.layer * parts + place.part) * 3)
-    if unsafe found[0] != 0 && found[0] <= Double(place.t + 1) { return }
+    if unsafe found[0] != 0 && found[0] <= Double(place.t + 2) { return }
     let plan = shape.plan
     func note(_ quantity: Int, _ row: Int) {
-      unsafe (found[0], found[1], found[2]) = (Double(place.t + 1), Double(quantity), Double(row))
+      unsafe (found[0], found[1], found[2]) = (Double(place.t + 2), Double(quantity), Double(row))
     }
     if let input = unsafe input, let row = unsafe firstRow(input, shape.inputs, place, shape.inputs) {
       return note(FlowQuantity.input, row)
@@ -45,7 +45,7 @@ extension FlowRecorder {
     if isFinite { return }
     let found = unsafe number(places + ((shape.layers + place.layer) * parts + place.part) * 3)
     // The way back begins at the last step.
-    if unsafe found[0] != 0 && found[0] >= Double(place.t + 1) { return }
+    if unsafe found[0] != 0 && found[0] >= Double(place.t + 2) { return }
     var (quantity, row) = (0, 0)
     if place.layer == shape.layers - 1, let own = unsafe step.outputGradient,
       let first = unsafe firstRow(own, step.outputGradientStride, place, shape.units)
@@ -56,7 +56,16 @@ extension FlowRecorder {
     } else {
       return
     }
-    unsafe (found[0], found[1], found[2]) = (Double(place.t + 1), Double(quantity), Double(row))
+    unsafe (found[0], found[1], found[2]) = (Double(place.t + 2), Double(quantity), Double(row))
+  }
+
+  /// Notes a derivative with respect to an initial state that is not finite, where none was before it.
+  func noteInitialGradient(_ state: Int, layer: Int, _ norms: UnsafePointer<Double>, batch: Int) {
+    let found = unsafe number(places + (shape.layers + layer) * parts * 3)
+    if unsafe found[0] != 0 { return }
+    let rows = (0..<batch).filter { unsafe !norms[$0].isFinite }.map { schedule.row($0) }
+    guard let row = rows.min() else { return }
+    unsafe (found[0], found[1], found[2]) = (1, Double(FlowQuantity.initialState(state)), Double(row))
   }
 
   /// The first gate in public order, and its first row, with a number that is not finite.

@@ -21,7 +21,8 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
   private let gateSums: Int
   /// [L, gates, T, parts]: saturated values of a gate.
   private let gateCounts: Int
-  /// [2, L, parts, 3]: where a pass first met a number that is not finite: step + 1 (0 for nowhere), quantity, row.
+  /// [2, L, parts, 3]: where a pass first met a number that is not finite: step + 2 (1 for the
+  /// initial state, 0 for nowhere), quantity, row.
   let places: Int
   private let numbers: AlignedBuffer<Double>
   /// [B, (S − 1)·H] of total gradients, [B, H] of a gate's values, and what kernels add rows up in.
@@ -31,7 +32,9 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
   init(_ shape: StackShape<Scalar>, _ schedule: RowSchedule, steps: Int, batch: Int, parts: Int) {
     self.shape = shape
     self.schedule = schedule
-    (self.steps, self.batch, self.parts) = (steps, batch, parts)
+    // No pass has more parts than sequences.
+    (self.steps, self.batch, self.parts) = (steps, batch, max(1, min(parts, batch)))
+    let parts = self.parts
     gates = shape.cell.observedGates
     bounds = gates.map { $0.bounds(Scalar.self) }
     let (layers, states) = (shape.layers, shape.plan.planes.states)
@@ -216,6 +219,9 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
     unsafe forEachInitial(hidden, other, batch) { observation, layer, state in
       unsafe recordGradient(
         observation, state, FlowStep(layer: layer, t: -1, part: 0, first: 0, rows: batch))
+      unsafe noteInitialGradient(
+        state, layer: layer, UnsafePointer(number(gradientNorms + stateIndex(layer, state, 0) * self.batch)),
+        batch: batch)
     }
   }
 
@@ -298,7 +304,7 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
     for part in 0..<parts {
       let base = unsafe number(places + (((pass == .forward ? 0 : shape.layers) + layer) * parts + part) * 3)
       if unsafe base[0] == 0 { continue }
-      let found = unsafe (t: Int(base[0]) - 1, quantity: Int(base[1]), row: Int(base[2]))
+      let found = unsafe (t: Int(base[0]) - 2, quantity: Int(base[1]), row: Int(base[2]))
       guard let best = first else {
         first = found
         continue
@@ -334,9 +340,26 @@ extension Observation where Scalar: RecurrenceScalar {
 
   /// The norm of a row whose squares may leave the range of Double.
   func scaledNorm(_ row: Int) -> Double {
-    let values = unsafe (0..<units).map { unsafe element(row, $0).asDouble }
-    return unsafe values.withUnsafeBufferPointer { unsafe combinedNorm($0) }
+    var largest = 0.0
+    for unit in unsafe 0..<units {
+      let magnitude = unsafe abs(element(row, unit).asDouble)
+      if !(magnitude <= largest) { largest = magnitude }
+      if largest.isNaN { return largest }
+    }
+    if largest == 0 || !largest.isFinite { return largest }
+    let scale = powerOfTwo(against: largest)
+    var sum = 0.0
+    for unit in unsafe 0..<units {
+      let value = unsafe element(row, unit).asDouble * scale
+      sum += value * value
+    }
+    return sum.squareRoot() / scale
   }
+}
+
+/// The power of two that brings a number near 1.
+private func powerOfTwo(against magnitude: Double) -> Double {
+  Double(sign: .plus, exponent: max(-1022, min(1022, -Int(magnitude.exponent))), significand: 1)
 }
 
 /// √Σ x², where the squares may leave the range of Double. Scaled by a power of two, so that no bit is lost.
@@ -348,7 +371,7 @@ func combinedNorm(_ values: UnsafeBufferPointer<Double>) -> Double {
     if largest.isNaN { return largest }
   }
   if largest == 0 || !largest.isFinite { return largest }
-  let scale = Double(sign: .plus, exponent: max(-1022, min(1022, -Int(largest.exponent))), significand: 1)
+  let scale = powerOfTwo(against: largest)
   var sum = 0.0
   for index in 0..<values.count {
     let value = unsafe values[index] * scale

@@ -79,7 +79,7 @@ public struct NonFinitePlace: Hashable, Sendable, Codable, CustomStringConvertib
   public enum Quantity: Hashable, Sendable, Codable {
     /// x_t of the lowest layer.
     case input
-    /// The state before the first step.
+    /// The state before the first step; backward, the derivative with respect to it.
     case initialState(String)
     /// Pre-activations of a gate; backward, the derivative with respect to them.
     case gate(String)
@@ -107,7 +107,7 @@ public struct NonFinitePlace: Hashable, Sendable, Codable, CustomStringConvertib
     let what =
       switch quantity {
       case .input: "the input"
-      case .initialState(let name): "the initial \(name)"
+      case .initialState(let name): pass == .forward ? "the initial \(name)" : "the gradient of the initial \(name)"
       case .gate(let name): pass == .forward ? "gate \(name)" : "the gradient of gate \(name)"
       case .state(let name): "state \(name)"
       case .outputGradient: "the loss's gradient of the output"
@@ -161,7 +161,7 @@ extension GradientFlowRecord.Layer {
         case limit...: .state(plan.stateNames[found.quantity - limit])
         default: .gate(plan.gateNames[found.quantity])
         }
-      return NonFinitePlace(pass: pass, quantity: quantity, layer: layer, step: found.t, row: found.row)
+      return NonFinitePlace(pass: pass, quantity: quantity, layer: layer, step: max(0, found.t), row: found.row)
     }
     firstNonFinite = place(.forward) ?? place(.backward)
   }

@@ -41,7 +41,7 @@ extension GradientFlowReport {
     line.add("clip_share", optional: clipping?.share)
     line.add("clip_mean_scale", optional: clipping?.meanScale)
     line.add("suggested_threshold", optional: clipping?.suggestedThreshold)
-    if let place = firstNonFinite {
+    if let place = layer.record.firstNonFinite ?? (firstNonFinite?.layer == layer.index ? firstNonFinite : nil) {
       line.add("first_nonfinite", Self.object(place))
     } else {
       line.addNull("first_nonfinite")

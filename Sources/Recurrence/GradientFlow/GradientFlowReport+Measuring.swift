@@ -59,6 +59,9 @@ extension RecurrentStack {
       try ShapeError.check("outputGradients", given.count, is: ("T", steps), ("B", batch), ("H", units))
     }
     let initial = initialStates ?? makeStates(batch: batch)
+    var options = options
+    // More threads than sequences would only take memory.
+    options.threads = min(options.threads, max(1, batch))
     let record = try recordFlow(input, steps, batch, initial, outputGradients, options)
     var report = GradientFlowReport(
       cell: CellKind(cell)?.rawValue ?? "\(C.self)", steps: steps, batch: batch, units: units,
@@ -100,7 +103,7 @@ extension RecurrentStack {
     let values = transport.largestSingularValues(seed: options.seed)
     let exponents = transport.lyapunovExponents(count: max(1, options.exponents), seed: options.seed)
     let decay = TransportDecay(profile)
-    let isBroken = report.firstNonFinite?.pass == .forward
+    let isBroken = isBroken(index, report)
     let verdict = isBroken ? .exploding : decay.verdict(lag: report.neededLag)
     return GradientFlowReport.Layer(
       index: index, record: record, transport: profile, halfLife: decay.halfLife, horizon: decay.horizon,
@@ -111,11 +114,16 @@ extension RecurrentStack {
       verdict: verdict, remedy: remedy(verdict, index, record, report))
   }
 
+  /// Whether numbers of the forward pass are not finite in this layer: those of the layers below reach it.
+  private func isBroken(_ layer: Int, _ report: GradientFlowReport) -> Bool {
+    report.firstNonFinite.map { $0.pass == .forward && $0.layer <= layer } ?? false
+  }
+
   /// The one remedy that fits.
   private func remedy(
     _ verdict: GradientVerdict, _ layer: Int, _ record: GradientFlowRecord.Layer, _ report: GradientFlowReport
   ) -> GradientRemedy {
-    if report.firstNonFinite?.pass == .forward { return .repair }
+    if isBroken(layer, report) { return .repair }
     let threshold = report.clipping?.suggestedThreshold ?? 1
     switch verdict {
     case .healthy: return .none
@@ -200,6 +208,10 @@ struct TransportDecay {
     if lag < transport.count { return transport[lag] < Self.vanished ? .vanishing : .healthy }
     // Beyond what was measured, the line goes on.
     let last = transport[transport.count - 1]
+    if let slope, slope > 0 {
+      let growth = slope * Double(lag - transport.count + 1)
+      return DeterministicMath.log(last) + growth > DeterministicMath.log(Self.exploded) ? .exploding : .healthy
+    }
     guard let halfLife else { return last < Self.vanished ? .vanishing : .healthy }
     let beyond = Double(lag - transport.count + 1)
     let isGone =

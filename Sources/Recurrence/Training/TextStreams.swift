@@ -75,7 +75,8 @@ public struct TextStreams: Sendable {
     length = max(0, symbols.count - 1) / streams
     windows = includesRest ? (length + window - 1) / window : length / window
     if windows == 0 {
-      let least = includesRest ? streams + 1 : streams * window + 1
+      let (all, overflow) = streams.multipliedReportingOverflow(by: includesRest ? 1 : window)
+      let least = overflow || all == .max ? Int.max : all + 1
       throw ShapeError(
         "text", expected: "at least \(least) characters, for \(streams) streams of \(includesRest ? 1 : window)",
         actual: "\(symbols.count)")

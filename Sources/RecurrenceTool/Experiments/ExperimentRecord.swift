@@ -69,12 +69,20 @@ struct ExperimentRecord: Codable {
     return line.text
   }
 
+  /// Whether its counts can be those of a run.
+  private var isPossible: Bool {
+    let counts = 0...1_000_000_000_000
+    return counts.dropFirst().contains(updates) && counts.contains(sequences) && counts.contains(skipped)
+      && counts.contains(tested) && updatesToSuccess.map { (1...updates).contains($0) } ?? true
+  }
+
   /// The records of a file of lines.
   static func read(_ text: String, path: String) throws(Failure) -> [ExperimentRecord] {
     var records: [ExperimentRecord] = []
     for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() where !line.isEmpty
     {
-      guard let record = try? JSONDecoder().decode(ExperimentRecord.self, from: Data(line.utf8)) else {
+      let decoded = try? JSONDecoder().decode(ExperimentRecord.self, from: Data(line.utf8))
+      guard let record = decoded, record.isPossible else {
         throw Failure("\(path), line \(index + 1): expected a line that recurrence experiment --json wrote")
       }
       records.append(record)

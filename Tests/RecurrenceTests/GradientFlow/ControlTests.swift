@@ -46,7 +46,7 @@ struct ControlTests {
           let (result, outcome) = try solve(stack, problem, control)
           let lengths = shape.lengths ?? Array(repeating: shape.steps, count: shape.batch)
           #expect(outcome!.steps == lengths.reduce(0, +) * shape.layers)
-          #expect(outcome!.clippedSteps > 0 && outcome!.clippedSteps <= 2 * outcome!.steps, "\(C.self) \(shape)")
+          #expect(outcome!.clippedSteps > 0 && outcome!.clippedSteps <= outcome!.steps, "\(C.self) \(shape)")
           for path in [SequencePath(threads: 3), SequencePath(threads: 2, keeping: 2), SequencePath(poison: true)] {
             let (other, same) = try solve(stack, problem, control, path)
             #expect(other.differences(from: result) == [], "\(C.self) \(shape) \(path)")

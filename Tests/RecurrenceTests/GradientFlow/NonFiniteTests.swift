@@ -1,3 +1,4 @@
+import Foundation
 import Recurrence
 import Testing
 
@@ -13,6 +14,7 @@ struct NonFiniteTests {
     var initial: RecurrentStates<S>
     var outputGradients: [S]
     var lengths: [Int]?
+    var control = BackpropagationControl()
 
     init(_ cell: C) {
       let count = NonFiniteTests.steps * NonFiniteTests.batch
@@ -29,6 +31,7 @@ struct NonFiniteTests {
       var tape = stack.makeTape(
         steps: steps, batch: batch, threads: threads, ragged: lengths != nil, keeping: keeping, smallestSplit: 0)
       tape.recordsGradientFlow = true
+      tape.control = control
       var states = initial
       var outputs = [S](repeating: 0, count: outputGradients.count)
       try stack.forward(
@@ -129,6 +132,25 @@ struct NonFiniteTests {
     faults.outputGradients = faults.outputGradients.map { _ in 0 }
     faults.outputGradients[index(49, 2, Self.units)] = 1
     try expectPlace(faults, .backward, .gate("a"), layer: 1, step: 45, row: 2)
+  }
+
+  @Test("clipping does not hide an infinity, and one at the initial state alone is found")
+  func clippedAndInitial() throws {
+    var faults = Faults<LSTM, Float>(LSTM())
+    faults.outputGradients[index(21, 1, Self.units)] = .infinity
+    faults.control = BackpropagationControl(stepClipping: .value(1))
+    try expectPlace(faults, .backward, .outputGradient, layer: 1, step: 21, row: 1)
+
+    var growing = Faults<LinearCell, Float>(LinearCell())
+    growing.x = growing.x.map { _ in 0 }
+    growing.stack.withParameters { values in values = values.map { _ in 0 } }
+    var parameters = growing.stack.parameters
+    // After 49 steps 2^126, after 50 beyond Float.
+    for unit in 0..<Self.units { parameters["U", unit, unit, layer: 1] = Float(exp2(2.58)) }
+    growing.stack.parameters = parameters
+    growing.outputGradients = growing.outputGradients.map { _ in 0 }
+    growing.outputGradients[index(49, 3, Self.units)] = 1
+    try expectPlace(growing, .backward, .initialState("h"), layer: 1, step: 0, row: 3)
   }
 
   @Test("rows are the caller's where sequences differ in length, and padding is not looked at")

@@ -150,6 +150,16 @@ struct VerdictTests {
     #expect(broken.verdict == .exploding)
     #expect(broken.remedy == .repair)
     #expect(broken.horizon >= 0)
+    // A layer below the fault is sound.
+    var two = RecurrentStack<LSTM, Float>(
+      LSTM(), inputs: 1, units: 4, layers: 2, initialization: .chrono(longestLag: 9))
+    let weight = two.layout.tensor("W", layer: 1)!.range.lowerBound
+    two.withParameters { $0[weight] = .nan }
+    let layers = try two.gradientFlowReport([Float](repeating: 0.5, count: 9), steps: 9, batch: 1).layers
+    #expect(layers.map(\.verdict) == [.healthy, .exploding])
+    #expect(layers.map(\.remedy) == [.none, .repair])
+    let exponents = layers[1].lyapunovExponents
+    #expect(!exponents.isEmpty && exponents.allSatisfy { $0.isNaN })
     let empty = try stack.gradientFlowReport([], steps: 40, batch: 0).layers[0]
     #expect(empty.verdict == .healthy)
   }
