@@ -48,7 +48,6 @@ public protocol KernelTable<Scalar>: Sendable {
   @unsafe static func sumOfSquares(_ x: UnsafePointer<Scalar>, count: Int, factor: Double) -> Double
   @unsafe static func largestMagnitude(_ x: UnsafePointer<Scalar>, count: Int) -> Scalar
   @unsafe static func scale(_ x: UnsafeMutablePointer<Scalar>, count: Int, by factor: Scalar)
-  @discardableResult
   @unsafe static func clamp(
     _ x: UnsafeMutablePointer<Scalar>, count: Int, _ lower: Scalar, _ upper: Scalar
   ) -> Int

@@ -62,13 +62,16 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     while count(t) == 0 { t -= 1 }
     var product: ProductOperands<Scalar>? = nil
     var planes = 0
+    var after: FlowStep? = nil
     while t >= chunk.lowerBound {
       let step = unsafe step(t, layer, chunk, tapeStart: tapeStart, call)
       let place = FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count(t))
       if memory.isWatched {
         // ∂L/∂h_t is whole between the product and the cell's backward. Apart, both leave the same bits.
         unsafe run(product, planes: planes, nil, step, rows: 0)
-        unsafe watch(step, place, chunk)
+        if let after { unsafe memory.control?.closeRatios(step.hiddenGradient!, after, chunk, schedule) }
+        unsafe memory.control?.openRatios(step, place, chunk, schedule)
+        unsafe watch(step, place)
       } else {
         // The product of the step after, ending in the backward of this one.
         unsafe run(product, planes: planes, .backward, step, rows: count(t))
@@ -87,22 +90,21 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       unsafe product = unsafe throughU(
         layer, stage: 0, step, rows: count(t), into: step.hiddenGradient!, start: .accumulate)
       planes = 1
+      after = place
       t -= 1
     }
     if let product = unsafe product {
       let step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
       unsafe run(product, planes: planes, nil, step, rows: 0)
-      unsafe memory.control?.closeRatios(
-        layer, memory.hiddenGradient(layer) + rows.lowerBound * shape.units, part: part, chunk, schedule)
+      if let after {
+        unsafe memory.control?.closeRatios(
+          memory.hiddenGradient(layer) + rows.lowerBound * shape.units, after, chunk, schedule)
+      }
     }
   }
 
-  /// The backward of a step, and looks at ∂L/∂states around it.
-  private func watch(_ step: CellStep<Scalar>, _ place: FlowStep, _ chunk: Range<Int>) {
-    if let control = memory.control {
-      unsafe control.closeRatios(place.layer, step.hiddenGradient!, part: part, chunk, schedule)
-      unsafe control.openRatios(step, place, chunk, schedule)
-    }
+  /// The backward of a step, measured where somebody asked.
+  private func watch(_ step: CellStep<Scalar>, _ place: FlowStep) {
     guard let recorder = memory.recorder else {
       return unsafe run(nil, planes: 0, .backward, step, rows: place.rows)
     }

@@ -75,7 +75,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     let output = unsafe destination(of: layer, chunk, tapeStart: tapeStart, call)
     unsafe project(chunk, layer, input)
     let tangents = memory.tangent.map {
-      TangentDriver(tangents: $0, memory: memory, weights: weights, part: part, rows: rows, layer: layer, chunk)
+      TangentDriver(tangents: $0, memory: memory, weights: weights, part: part, rows: rows, layer: layer, chunk: chunk)
     }
     unsafe tangents?.project(input.base)
     for t in chunk {

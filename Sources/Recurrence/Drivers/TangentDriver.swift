@@ -15,19 +15,6 @@ struct TangentDriver<Scalar: RecurrenceScalar> {
   let layer: Int
   let chunk: Range<Int>
 
-  init(
-    tangents: TangentMemory<Scalar>, memory: SequenceMemory<Scalar>, weights: PackedStack<Scalar>, part: Int,
-    rows: Range<Int>, layer: Int, _ chunk: Range<Int>
-  ) {
-    self.tangents = tangents
-    self.memory = memory
-    self.weights = weights
-    self.part = part
-    self.rows = rows
-    self.layer = layer
-    self.chunk = chunk
-  }
-
   private var shape: StackShape<Scalar> { memory.shape }
   private var plan: CellPlan { shape.plan }
 

@@ -11,9 +11,9 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
   /// then dU is one sum over steps, whose order does not depend on chunks.
   private let factors: AlignedBuffer<Scalar>
   private let numbers: AlignedBuffer<Double>
-  /// [B]: ‖δ_t‖² of the step at hand. [L, B]: Σ_t of the terms of Ω. [parts]: step + 1 that waits for its v (0 for none),
-  /// its rows, its first row, and clipped steps. [B]: whether the step at hand was clipped.
-  private let squares, penalties, pending, pendingRows, firstRow, clipped, marks: Int
+  /// [B]: ‖δ_t‖² of the step at hand. [L, B]: Σ_t of the terms of Ω. [parts]: clipped steps. [B]: whether the
+  /// step at hand was clipped.
+  private let squares, penalties, clipped, marks: Int
   /// Steps of sequences in this pass, N.
   private var rows = 0
 
@@ -30,8 +30,7 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
     var plan = SlabPlan<Double>()
     squares = plan.reserve(batch)
     penalties = plan.reserve(shape.layers, batch)
-    (pending, pendingRows) = (plan.reserve(parts), plan.reserve(parts))
-    (firstRow, clipped, marks) = (plan.reserve(parts), plan.reserve(parts), plan.reserve(batch))
+    (clipped, marks) = (plan.reserve(parts), plan.reserve(batch))
     numbers = AlignedBuffer(count: plan.count)
   }
 
@@ -97,27 +96,21 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
     unsafe (observation.addend, observation.addendStride) = unsafe (step.outputGradient, step.outputGradientStride)
     unsafe observation.squares = unsafe number(squares + place.first)
     _ = unsafe shape.kernels.table.observe(observation)
-    unsafe number(pending + place.part).pointee = Double(place.t + 1)
-    unsafe number(pendingRows + place.part).pointee = Double(place.rows)
-    unsafe number(firstRow + place.part).pointee = Double(place.first)
   }
 
   /// Takes v_t, once the product of step t is done: adds the factors of ∂Ω/∂U, and the terms of Ω.
   func closeRatios(
-    _ layer: Int, _ v: UnsafeMutablePointer<Scalar>, part: Int, _ chunk: Range<Int>, _ schedule: RowSchedule
+    _ v: UnsafeMutablePointer<Scalar>, _ place: FlowStep, _ chunk: Range<Int>, _ schedule: RowSchedule
   ) {
-    let t = unsafe Int(number(pending + part).pointee) - 1
-    if t < 0 { return }
-    unsafe number(pending + part).pointee = 0
-    let (rows, first) = unsafe (Int(number(pendingRows + part).pointee), Int(number(firstRow + part).pointee))
-    let units = shape.units
-    let target = unsafe factors(layer, t: t, first: first, chunk, schedule)
-    for row in 0..<rows {
+    if !regularizes { return }
+    let (units, first) = (shape.units, place.first)
+    let target = unsafe factors(place.layer, t: place.t, first: first, chunk, schedule)
+    for row in 0..<place.rows {
       let source = unsafe v + row * units
       let square = unsafe number(squares + first + row).pointee
       if !(square >= 1e-20 && square.isFinite) { continue }
       let excess = unsafe shape.kernels.table.sumOfSquares(source, count: units, factor: 1) / square - 1
-      unsafe number(penalties + layer * batch + first + row).pointee += excess * excess
+      unsafe number(penalties + place.layer * batch + first + row).pointee += excess * excess
       let factor = Scalar(policy.normPreservation * 4 / Double(self.rows) * excess / square)
       let own = unsafe target + row * units
       for unit in 0..<units { unsafe own[unit] += factor * source[unit] }

@@ -339,42 +339,27 @@ extension Observation where Scalar: RecurrenceScalar {
   }
 
   /// The norm of a row whose squares may leave the range of Double.
-  func scaledNorm(_ row: Int) -> Double {
-    var largest = 0.0
-    for unit in unsafe 0..<units {
-      let magnitude = unsafe abs(element(row, unit).asDouble)
-      if !(magnitude <= largest) { largest = magnitude }
-      if largest.isNaN { return largest }
-    }
-    if largest == 0 || !largest.isFinite { return largest }
-    let scale = powerOfTwo(against: largest)
-    var sum = 0.0
-    for unit in unsafe 0..<units {
-      let value = unsafe element(row, unit).asDouble * scale
-      sum += value * value
-    }
-    return sum.squareRoot() / scale
-  }
+  func scaledNorm(_ row: Int) -> Double { unsafe Recurrence.scaledNorm(units) { unsafe element(row, $0).asDouble } }
 }
 
-/// The power of two that brings a number near 1.
-private func powerOfTwo(against magnitude: Double) -> Double {
-  Double(sign: .plus, exponent: max(-1022, min(1022, -Int(magnitude.exponent))), significand: 1)
-}
-
-/// √Σ x², where the squares may leave the range of Double. Scaled by a power of two, so that no bit is lost.
+/// √Σ x², where the squares may leave the range of Double.
 func combinedNorm(_ values: UnsafeBufferPointer<Double>) -> Double {
+  scaledNorm(values.count) { unsafe values[$0] }
+}
+
+/// √Σ x², scaled by a power of two, so that no bit is lost where the squares would leave the range of Double.
+private func scaledNorm(_ count: Int, _ element: (Int) -> Double) -> Double {
   var largest = 0.0
-  for index in 0..<values.count {
-    let magnitude = unsafe abs(values[index])
+  for index in 0..<count {
+    let magnitude = abs(element(index))
     if !(magnitude <= largest) { largest = magnitude }
     if largest.isNaN { return largest }
   }
   if largest == 0 || !largest.isFinite { return largest }
-  let scale = powerOfTwo(against: largest)
+  let scale = Double(sign: .plus, exponent: max(-1022, min(1022, -Int(largest.exponent))), significand: 1)
   var sum = 0.0
-  for index in 0..<values.count {
-    let value = unsafe values[index] * scale
+  for index in 0..<count {
+    let value = element(index) * scale
     sum += value * value
   }
   return sum.squareRoot() / scale

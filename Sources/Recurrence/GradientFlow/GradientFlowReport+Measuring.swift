@@ -206,18 +206,11 @@ struct TransportDecay {
   func verdict(lag: Int) -> GradientVerdict {
     if transport.contains(where: { !($0 <= Self.exploded) }) { return .exploding }
     if lag < transport.count { return transport[lag] < Self.vanished ? .vanishing : .healthy }
-    // Beyond what was measured, the line goes on.
-    let last = transport[transport.count - 1]
-    if let slope, slope > 0 {
-      let growth = slope * Double(lag - transport.count + 1)
-      return DeterministicMath.log(last) + growth > DeterministicMath.log(Self.exploded) ? .exploding : .healthy
-    }
-    guard let halfLife else { return last < Self.vanished ? .vanishing : .healthy }
+    // Beyond what was measured, the line goes on; of what was gone within a step, straight down.
+    let slope = slope ?? (transport.count > 1 ? -.infinity : 0)
     let beyond = Double(lag - transport.count + 1)
-    let isGone =
-      halfLife == 0
-      || DeterministicMath.log(last) - beyond / halfLife * DeterministicMath.log(2)
-        < DeterministicMath.log(Self.vanished)
-    return isGone ? .vanishing : .healthy
+    let trend = DeterministicMath.log(transport[transport.count - 1]) + slope * beyond
+    if trend > DeterministicMath.log(Self.exploded) { return .exploding }
+    return trend < DeterministicMath.log(Self.vanished) ? .vanishing : .healthy
   }
 }

@@ -53,11 +53,8 @@ struct ClippingPass<Scalar: RecurrenceScalar> {
   mutating func limitValues(_ gradient: UnsafeMutableBufferPointer<Scalar>, to values: ClosedRange<Double>?) {
     guard let values, let g = gradient.baseAddress else { return }
     let (lower, upper) = (Scalar(values.lowerBound), Scalar(values.upperBound))
-    outcome.clippedValues = unsafe gradient.reduce(0) { $0 + ($1 < lower || $1 > upper ? 1 : 0) }
-    if outcome.clippedValues > 0 {
-      unsafe kernels.table.clamp(g, count: gradient.count, lower, upper)
-      unsafe measure(gradient)
-    }
+    outcome.clippedValues = unsafe kernels.table.clamp(g, count: gradient.count, lower, upper)
+    if outcome.clippedValues > 0 { unsafe measure(gradient) }
   }
 
   /// - Parameter limit: θ > 0, or nil for none.
