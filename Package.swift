@@ -32,6 +32,7 @@ let package = Package(
   platforms: [.macOS(.v26), .iOS(.v26), .tvOS(.v26), .watchOS(.v26), .visionOS(.v26)],
   products: [
     .library(name: "Recurrence", targets: ["Recurrence"]),
+    .library(name: "RecurrenceTesting", targets: ["RecurrenceTesting"]),
     .executable(name: "recurrence", targets: ["RecurrenceTool"]),
     .executable(name: "recurrence-bench", targets: ["RecurrenceBench"]),
   ],
@@ -48,6 +49,10 @@ let package = Package(
       dependencies: ["CProcessor", "RecurrenceKernels", "RecurrenceKernelsBaseline"]
         + variants.map { .init(stringLiteral: $0.name) },
       swiftSettings: [.strictMemorySafety()]),
+    // Optimised in every configuration: oracles are slow enough as they are, and tests of applications are debug builds.
+    .target(
+      name: "RecurrenceTesting", dependencies: ["Recurrence"],
+      swiftSettings: [.strictMemorySafety(), .unsafeFlags(["-O"])]),
     .executableTarget(
       name: "RecurrenceTool", dependencies: ["Recurrence"],
       swiftSettings: [.strictMemorySafety()]),
@@ -57,7 +62,8 @@ let package = Package(
     // Replaces the allocator's functions in the process: for tests alone, no product may depend on it.
     .target(name: "AllocationCounter", path: "Tests/AllocationCounter"),
     .testTarget(
-      name: "RecurrenceTests", dependencies: ["AllocationCounter", "CProcessor", "Recurrence"], exclude: ["Fixtures"],
+      name: "RecurrenceTests", dependencies: ["AllocationCounter", "CProcessor", "Recurrence", "RecurrenceTesting"],
+      exclude: ["Fixtures"],
       swiftSettings: [.strictMemorySafety()]),
   ] + variants
 )

@@ -1,0 +1,205 @@
+import Recurrence
+
+// Against differences of the stack's own forward pass, in Double. They share no formula with any backward.
+
+extension Trial {
+  /// L and Σ |its terms| at the operands + ε·direction.
+  private func loss(_ direction: Direction, _ distance: Double) throws -> (value: Double, magnitude: Double) {
+    func moved(_ values: [Scalar], _ direction: [Double]) -> [Scalar] {
+      zip(values, direction).map { $0 + Scalar(distance * $1) }
+    }
+    var other = stack
+    other.parameters.values = moved(stack.parameters.values, direction.parameters)
+    var operands = operands
+    operands.x = moved(operands.x, direction.x)
+    operands.initial = moved(operands.initial, direction.initial)
+    let (outputs, final) = try other.run(operands)
+    let terms =
+      zip(outputs, operands.outputGradients).map { Double($0 * $1) }
+      + zip(final, operands.finalGradients).map { Double($0 * $1) }
+    return (terms.reduce(0, +), terms.reduce(0) { $0 + abs($1) })
+  }
+
+  /// Whether a comparison of the cell's comes out another way `distance` along a direction: between the two there is a
+  /// kink, and differences say nothing.
+  private func crossesKink(_ direction: Direction, _ distance: Double) -> Bool {
+    let here = reference().decisions
+    if here == 0 { return false }
+    return [-distance, distance].contains { decisions(direction, $0) != here }
+  }
+
+  private func decisions(_ direction: Direction, _ distance: Double) -> UInt64 {
+    let trace = Trace(judging: Double.self, terms: 1)
+    func moved(_ values: [Double], _ direction: [Double]) -> [TracedNumber] {
+      zip(values, direction).map { trace.variable($0 + distance * $1) }
+    }
+    _ = NaiveDriver(cell, shape, layout: layout).run(
+      parameters: moved(problem.parameters(layout), direction.parameters), x: moved(problem.input(), direction.x),
+      initial: moved(problem.initialStates(C.states.count), direction.initial))
+    return trace.decisions
+  }
+
+  /// ⟨∇L, v⟩, the sum of its terms' magnitudes, and what rounding may do to it.
+  private func slope(_ direction: Direction) throws -> (value: Double, magnitude: Double, error: Double) {
+    let tensors = try solution().tensors(layout)
+    let reference = reference().tensors
+    var result = (value: 0.0, magnitude: 0.0, error: 0.0)
+    for place in Array(parameterPlaces) + [2, 3] {
+      for (position, v) in direction.values(of: place, layout).enumerated() where v != 0 {
+        let term = v * Double(tensors[place][position])
+        result.value += term
+        result.magnitude += abs(term)
+        result.error += abs(v) * reference[place].errors[position]
+      }
+    }
+    return result
+  }
+
+  /// Along one direction for each tensor. The step is 2⁻⁸ and halved twice; Richardson's extrapolation takes out the
+  /// errors of second and fourth order, and what its last step changed bounds the error that is left.
+  func differences() throws -> CheckVerdict {
+    if let doubt = reference().doubt { return .skipped(doubt) }
+    var worst = 0.0
+    var isJudged = false
+    for (place, direction) in directions() {
+      let distance = 0x1p-8 / problem.regime.parameterScale.squareRoot()
+      if crossesKink(direction, distance) { continue }
+      let central = try RichardsonDifference(distance: distance) { try loss(direction, $0) }
+      let slope = try slope(direction)
+      let tolerance = central.error + 2 * slope.error + 1e-14 * slope.magnitude
+      // Not smooth enough at this distance for the difference to say much.
+      if !(tolerance <= 1e-4 * (slope.magnitude + abs(central.value)) + 1e-9 * central.magnitude) { continue }
+      isJudged = true
+      let difference = abs(slope.value - central.value)
+      if difference > tolerance {
+        return .failed(
+          Mismatch(
+            places[place], found: slope.value, expected: central.value, tolerance: tolerance,
+            ("⟨∇L, v⟩", "the central difference")))
+      }
+      worst = max(worst, difference == 0 ? 0 : difference / tolerance)
+    }
+    return isJudged ? .passed(worst) : .skipped("a kink is crossed, or third derivatives are too large")
+  }
+
+  /// One step of one sequence with at most three units and two inputs: every derivative of every state.
+  func jacobian() throws -> CheckVerdict {
+    var small = problem
+    small.shape = ProblemShape(
+      steps: 1, batch: 1, inputs: min(2, shape.inputs), units: min(3, shape.units), layers: min(2, shape.layers))
+    return try Trial(cell, small, kernels: kernels).completeJacobian()
+  }
+
+  private func completeJacobian() throws -> CheckVerdict {
+    let reference = reference()
+    if let doubt = reference.doubt { return .skipped(doubt) }
+    // Rows by the backward pass, one for each state.
+    var rows: [Solution<Scalar>] = []
+    for row in operands.finalGradients.indices {
+      var unit = operands.scaled(0)
+      unit.finalGradients[row] = 1
+      rows.append(try stack.solve(unit))
+    }
+    var worst = 0.0
+    var isJudged = false
+    let distance = 0x1p-8 / problem.regime.parameterScale.squareRoot()
+    for place in Array(parameterPlaces) + [2, 3] {
+      for position in 0..<places[place].count {
+        let direction = axis(place, position)
+        if crossesKink(direction, distance) { continue }
+        let column = try states(along: direction, distance)
+        for row in rows.indices {
+          let found = Double(rows[row].tensors(layout)[place][position])
+          let central = RichardsonDifference(distance: distance, column.map { (at: $0.at, value: $0.states[row]) })
+          let tolerance = central.error + 1e-12 * abs(found)
+          guard tolerance <= 1e-3 * max(abs(central.value), 1e-3) else { continue }
+          isJudged = true
+          let difference = abs(found - central.value)
+          if !(difference <= tolerance) {
+            let state = places[1].describe(row)
+            return .failed(
+              Mismatch(
+                place: places[place], index: position, found: found, expected: central.value, tolerance: tolerance,
+                wrong: [position], sources: ("of \(state), the backward pass", "the central difference"),
+                values: ([], [])))
+          }
+          worst = max(worst, difference == 0 ? 0 : difference / tolerance)
+        }
+      }
+    }
+    return isJudged ? .passed(worst) : .skipped("a kink is crossed, or third derivatives are too large")
+  }
+
+  /// The direction of one element.
+  private func axis(_ place: Int, _ position: Int) -> Direction {
+    var direction = Direction(
+      parameters: [Double](repeating: 0, count: layout.count), x: [Double](repeating: 0, count: operands.x.count),
+      initial: [Double](repeating: 0, count: operands.initial.count))
+    switch place {
+    case 2: direction.x[position] = 1
+    case 3: direction.initial[position] = 1
+    default: direction.parameters[layout.tensors[place - 4].range.lowerBound + position] = 1
+    }
+    return direction
+  }
+
+  /// The final states at the six points of a Richardson difference.
+  private func states(
+    along direction: Direction, _ distance: Double
+  ) throws -> [(at: Double, states: [Double])] {
+    try RichardsonDifference.points(distance).map { point in
+      var other = stack
+      other.parameters.values = zip(stack.parameters.values, direction.parameters).map { $0 + Scalar(point * $1) }
+      var operands = operands
+      operands.x = zip(operands.x, direction.x).map { $0 + Scalar(point * $1) }
+      operands.initial = zip(operands.initial, direction.initial).map { $0 + Scalar(point * $1) }
+      return (point, try other.run(operands).final.map { Double($0) })
+    }
+  }
+
+  /// The remainder of Taylor's formula of first order, at the smallest four distances where it exceeds a thousand times
+  /// round-off. A right gradient leaves ε², a wrong one ε. Along a direction in which the curvature all but vanishes, more
+  /// than ε² goes: another direction is tried then.
+  func taylor() throws -> CheckVerdict {
+    if let doubt = reference().doubt { return .skipped(doubt) }
+    var reason = "fewer than three remainders exceed a thousand times round-off"
+    for index in 2..<10 {
+      let direction = direction(index)
+      let slope = try slope(direction).value
+      let origin = try loss(direction, 0)
+      let roundOff = 16 * 0x1p-52 * (origin.magnitude + abs(slope) * 0x1p-12)
+      var usable: [(logDistance: Double, logRemainder: Double, distance: Double)] = []
+      for exponent in 3...24 {
+        let distance = 1 / Double(1 << exponent) / problem.regime.parameterScale
+        let remainder = abs(try loss(direction, distance).value - origin.value - distance * slope)
+        if !(remainder > 1000 * roundOff) { break }
+        usable.append((distance.logarithm, remainder.logarithm, distance))
+      }
+      let chosen = usable.suffix(4)
+      guard chosen.count >= 3 else { continue }
+      if crossesKink(direction, chosen.first!.distance) {
+        reason = "a kink is crossed"
+        continue
+      }
+      let order = regressionSlope(chosen.map { ($0.logDistance, $0.logRemainder) })
+      if abs(order - 2) <= 0.1 { return .passed(abs(order - 2) / 0.1) }
+      if order > 2.1 || isCurved(chosen.map { ($0.logDistance, $0.logRemainder) }) {
+        reason = "no direction with an order that has settled"
+        continue
+      }
+      return .failed(
+        Mismatch(
+          TensorPlace(name: "order of the Taylor remainder", layer: nil, axes: []), found: order, expected: 2,
+          tolerance: 0.1, ("⟨∇L, v⟩", "a right gradient")))
+    }
+    return .skipped(reason)
+  }
+
+  /// Whether the order rises towards 2 from the largest distance to the smallest: it has not settled yet.
+  private func isCurved(_ points: [(x: Double, y: Double)]) -> Bool {
+    guard points.count >= 3 else { return false }
+    let last = points.count - 1
+    func order(_ a: Int, _ b: Int) -> Double { (points[a].y - points[b].y) / (points[a].x - points[b].x) }
+    return abs(order(last - 1, last) - 2) < 0.5 * abs(order(0, 1) - 2)
+  }
+}

@@ -1,0 +1,77 @@
+import Recurrence
+
+extension Trial {
+  func threads() throws -> CheckVerdict {
+    guard shape.batch > 1 else { return .skipped("one sequence") }
+    return try first(
+      [2, 3, 7].map { threads in
+        { [self] in
+          try compareBits(stack.solve(operands, SolutionPath(threads: threads)), "a pass on \(threads) threads")
+        }
+      })
+  }
+
+  func poison() throws -> CheckVerdict {
+    try first(
+      [1, 2].map { threads in
+        { [self] in
+          try compareBits(
+            stack.solve(operands, SolutionPath(threads: threads, keeping: threads == 2 ? 2 : nil, isPoisoned: true)),
+            "a pass in memory full of NaN")
+        }
+      })
+  }
+
+  /// `solution` reads and writes states, and their gradients, in one place. Here they are apart.
+  func aliasing() throws -> CheckVerdict {
+    var tape = stack.makeTape(steps: shape.steps, batch: shape.batch, ragged: shape.lengths != nil)
+    var result = try solution()
+    func fill(_ values: inout [Scalar]) { for index in values.indices { values[index] = .nan } }
+    fill(&result.outputs)
+    fill(&result.final)
+    fill(&result.inputGradients)
+    fill(&result.initialGradients)
+    for index in result.gradient.indices { result.gradient[index] = 0 }
+    let (operands, shape) = (operands, shape)
+    unsafe operands.x.withUnsafeBufferPointer { x in
+      unsafe operands.initial.withUnsafeBufferPointer { initial in
+        unsafe result.outputs.withUnsafeMutableBufferPointer { outputs in
+          unsafe result.final.withUnsafeMutableBufferPointer { final in
+            if let lengths = shape.lengths {
+              unsafe lengths.withUnsafeBufferPointer { lengths in
+                unsafe stack.forward(
+                  x, steps: shape.steps, batch: shape.batch, lengths: lengths, initialStates: initial,
+                  outputs: outputs, finalStates: final, tape: &tape)
+              }
+            } else {
+              unsafe stack.forward(
+                x, steps: shape.steps, batch: shape.batch, initialStates: initial, outputs: outputs,
+                finalStates: final, tape: &tape)
+            }
+          }
+        }
+      }
+    }
+    unsafe backward(&result, &tape)
+    return try compareBits(result, "a pass with states in two places")
+  }
+
+  @unsafe private func backward(_ result: inout Solution<Scalar>, _ tape: inout Tape<Scalar>) {
+    unsafe operands.x.withUnsafeBufferPointer { x in
+      unsafe operands.outputGradients.withUnsafeBufferPointer { outputGradients in
+        unsafe operands.finalGradients.withUnsafeBufferPointer { finalGradients in
+          unsafe result.gradient.withUnsafeMutableBufferPointer { gradient in
+            unsafe result.inputGradients.withUnsafeMutableBufferPointer { inputGradients in
+              unsafe result.initialGradients.withUnsafeMutableBufferPointer { initialGradients in
+                unsafe stack.backward(
+                  x, outputGradients: outputGradients, finalStateGradients: finalGradients,
+                  parameterGradients: gradient, inputGradients: inputGradients,
+                  initialStateGradients: initialGradients, tape: &tape)
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import Recurrence
+
+/// What a battery found out about a cell.
+public struct CheckReport: CustomStringConvertible, Sendable {
+  /// One check's results over all problems.
+  public struct Line: Sendable {
+    public let check: CellCheck
+    public internal(set) var passed = 0
+    public internal(set) var failed = 0
+    /// Problems of which the check could say nothing, by reason.
+    public internal(set) var skipped: [String: Int] = [:]
+    /// The largest error among those that passed, as a fraction of what is allowed.
+    public internal(set) var worst = 0.0
+  }
+
+  public let cell: String
+  public internal(set) var lines: [Line]
+  public internal(set) var failures: [CheckFailure] = []
+  public internal(set) var problems = 0
+  public internal(set) var seed: UInt64 = 0
+  public internal(set) var setting = ""
+  public internal(set) var seconds = 0.0
+
+  /// Whether no check failed, and each that can say something about this cell did.
+  public var isPassed: Bool { failures.isEmpty }
+
+  /// A line for each check, then what failed.
+  public var description: String {
+    let width = CellCheck.allCases.map(\.rawValue.count).max()!
+    var text = "\(cell): \(problems) problems, \(setting), seed \(seed), \(shortened(seconds)) s\n"
+    text += "  " + "check".padded(width) + "  passed  failed  skipped  worst\n"
+    for line in lines {
+      let skipped = line.skipped.values.reduce(0, +)
+      let worst = line.passed == 0 ? "" : line.worst == 0 ? "exact" : shortened(line.worst)
+      text += "  \(line.check.rawValue.padded(width))  \("\(line.passed)".padded(-6))  \("\(line.failed)".padded(-6))"
+      text += "  \("\(skipped)".padded(-7))  "
+      let reasons = line.skipped.sorted { ($0.value, $0.key) > ($1.value, $1.key) }.map { "\($0.value): \($0.key)" }
+      text += reasons.isEmpty ? worst : worst.padded(8) + "skipped " + reasons.joined(separator: "; ")
+      text += "\n"
+    }
+    text += "  worst: the largest error, as a fraction of what rounding allows"
+    for failure in failures { text += "\n\n\(failure)" }
+    return text
+  }
+}
+
+/// Thrown where a cell fails. The description holds every failure.
+public struct CellCheckError: Error, CustomStringConvertible, Sendable {
+  public let report: CheckReport
+  public var description: String {
+    let checks = report.failures.map(\.check.rawValue)
+    return "\(report.cell) fails \(report.failures.count) of \(report.lines.count) checks: "
+      + checks.joined(separator: ", ") + "\n\n" + report.failures.map(\.description).joined(separator: "\n\n")
+  }
+}
+
+extension String {
+  /// Filled with spaces to a width: on the right, or on the left where it is negative.
+  func padded(_ width: Int) -> String {
+    let spaces = String(repeating: " ", count: max(0, abs(width) - count))
+    return width < 0 ? spaces + self : self + spaces
+  }
+}
