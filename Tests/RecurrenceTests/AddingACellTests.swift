@@ -1,67 +1,17 @@
 import Foundation
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// Docs/AddingACell.md: its code is the code that is compiled here, and does what the page says.
 @Suite("Docs/AddingACell.md")
 struct AddingACellTests {
-  private static let folder = URL(fileURLWithPath: #filePath).deletingLastPathComponent()
-  private static let source = folder.appending(path: "Pages/AddingACell.swift")
-  private static let page = folder.deletingLastPathComponent().deletingLastPathComponent()
-    .appending(path: "Docs/AddingACell.md")
-
-  /// The lines between `// page: name` and `// page: end`.
-  private static func compiledBlocks() throws -> [(name: String, lines: [String])] {
-    var blocks: [(name: String, lines: [String])] = []
-    var isInside = false
-    for line in try lines(source) {
-      if let name = line.wholeMatch(of: /\/\/ page: (.*)/)?.1 {
-        isInside = name != "end"
-        if isInside { blocks.append((String(name), [])) }
-      } else if isInside {
-        blocks[blocks.count - 1].lines.append(line)
-      }
-    }
-    return blocks
-  }
-
-  /// The fenced Swift of the page.
-  private static func printedBlocks() throws -> [[String]] {
-    var blocks: [[String]] = []
-    var isInside = false
-    for line in try lines(page) {
-      if line.hasPrefix("```") {
-        isInside = line == "```swift"
-        if isInside { blocks.append([]) }
-      } else if isInside {
-        blocks[blocks.count - 1].append(line)
-      }
-    }
-    return blocks
-  }
-
-  private static func lines(_ file: URL) throws -> [String] {
-    try String(contentsOf: file, encoding: .utf8)
-      .split(separator: "\n", omittingEmptySubsequences: false).map(String.init)
-  }
-
   @Test("the page's code is the code compiled here, line by line")
-  func pageIsCompiled() throws {
-    let (compiled, printed) = (try Self.compiledBlocks(), try Self.printedBlocks())
-    #expect(compiled.count == printed.count, "blocks compiled, blocks on the page")
-    for (block, page) in zip(compiled, printed) {
-      let count = max(block.lines.count, page.count)
-      func line(_ lines: [String], _ index: Int) -> String { index < lines.count ? lines[index] : "(end)" }
-      if let first = (0..<count).first(where: { line(block.lines, $0) != line(page, $0) }) {
-        let (here, there) = (line(block.lines, first), line(page, first))
-        Issue.record("\(block.name), line \(first + 1): compiled \"\(here)\", on the page \"\(there)\"")
-      }
-    }
-  }
+  func pageIsCompiled() throws { try DocumentedCode("AddingACell").compare() }
 
   @Test("a cell is at most 30 lines, and nothing on the page is unsafe")
   func pageIsShortAndSafe() throws {
-    let blocks = try Self.compiledBlocks()
+    let blocks = try DocumentedCode("AddingACell").compiledBlocks()
     for name in ["the cell", "stages", "units", "backward"] {
       let block = try #require(blocks.first { $0.name == name })
       #expect((1...30).contains(block.lines.count), "\(name): \(block.lines.count) lines")
@@ -142,14 +92,13 @@ struct AddingACellTests {
     try check(LSTM())
   }
 
-  @Test("gradients agree with dual numbers")
-  func dualNumbers() throws {
-    let shape = SequenceShape(steps: 5, batch: 3, inputs: 4, units: 9, layers: 2)
-    var adjoint = TangentTests.Adjoint(index: 45, shape: shape)
-    try adjoint.visit(CoupledLSTM())
-    try adjoint.visit(CoupledLSTMByHand())
-    try adjoint.visit(MinimalGatedUnit())
-    try adjoint.visit(LeakyUnit())
+  @Test("the cells pass every check")
+  func battery() throws {
+    let options = CellCheckOptions(problems: SuiteSettings.isThin ? 2 : 12, seed: SuiteSettings.seed)
+    try checkCell(CoupledLSTM(), options, prints: false)
+    try checkCell(CoupledLSTMByHand(), options, prints: false)
+    try checkCell(MinimalGatedUnit(), options, prints: false)
+    try checkCell(LeakyUnit(), options, prints: false)
   }
 
   @Test("a backward by hand is the derived one")

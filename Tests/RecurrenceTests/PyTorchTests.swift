@@ -1,4 +1,5 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// Stacks against PyTorch's numbers: outputs, final states and all gradients, in Double.
@@ -58,7 +59,7 @@ struct PyTorchTests {
     let letters = C.states
     func states(_ names: [String]) throws -> [Double] { try names.prefix(letters.count).flatMap { try fixture($0) } }
     let problem = try SequenceProblem(
-      SequenceShape(steps: steps, batch: batch, inputs: inputs, units: units, layers: layers, lengths: lengths),
+      ProblemShape(steps: steps, batch: batch, inputs: inputs, units: units, layers: layers, lengths: lengths),
       states: letters.count, x: fixture("x"), initial: states(["h0", "c0"]), outputGradients: fixture("d_outputs"),
       finalGradients: states(["d_h_n", "d_c_n"]))
     for kernels in Kernels<Double>.supported {

@@ -1,23 +1,13 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
-
-/// A cell with its own backward hidden: what is left is derived.
-struct Underived<Base: Cell>: Cell {
-  let base: Base
-  static var gates: [Gate] { Base.gates }
-  static var states: [String] { Base.states }
-  static var unitParameters: [String] { Base.unitParameters }
-  static var forgetGate: ForgetGate? { Base.forgetGate }
-  func step<V: PointwiseValue>(_ input: CellInput<V>) -> Planes<V> { base.step(input) }
-  func operand<V: PointwiseValue>(_ input: CellInput<V>) -> V { base.operand(input) }
-}
 
 @Suite("Recorded cells against built-in kernels")
 struct RecordedCellTests {
   static let shapes = [
-    SequenceShape(steps: 4, batch: 3, inputs: 5, units: 7),
-    SequenceShape(steps: 3, batch: 13, inputs: 9, units: 32, layers: 2),
-    SequenceShape(steps: 5, batch: 4, inputs: 3, units: 67, lengths: [5, 0, 3, 5]),
+    ProblemShape(steps: 4, batch: 3, inputs: 5, units: 7),
+    ProblemShape(steps: 3, batch: 13, inputs: 9, units: 32, layers: 2),
+    ProblemShape(steps: 5, batch: 4, inputs: 3, units: 67, lengths: [5, 0, 3, 5]),
   ]
 
   @Test("the same program, compiled or replayed, gives the same values; a derived backward the same gradient")
@@ -43,8 +33,8 @@ struct RecordedCellTests {
           cell, inputs: shape.inputs, units: shape.units, layers: shape.layers, seed: 3, kernels: kernels,
           isRecorded: true
         ).solve(problem)
-        let derived = try RecurrentStack<Underived<C>, Double>(
-          Underived(base: cell), inputs: shape.inputs, units: shape.units, layers: shape.layers, seed: 3,
+        let derived = try RecurrentStack<DerivedCell<C>, Double>(
+          DerivedCell(cell), inputs: shape.inputs, units: shape.units, layers: shape.layers, seed: 3,
           kernels: kernels
         ).solve(problem)
         for other in [recorded, derived] {

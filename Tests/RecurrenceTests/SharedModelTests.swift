@@ -1,5 +1,6 @@
 import Foundation
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// A stack is a value that any number of threads may use at once. Under ThreadSanitizer this is where races would show.
@@ -28,7 +29,7 @@ private struct SharingVisitor<Scalar: TestScalar>: CellVisitor {
   /// Every thread runs forward, backward and steps with memory of its own, over one model, in which another thread's
   /// changes to a copy must not show.
   private static func share<C: Cell>(_ cell: C, threads: Int) async throws {
-    let shape = SequenceShape(steps: 6, batch: 4, inputs: 5, units: 18, layers: 2, lengths: [6, 2, 0, 5])
+    let shape = ProblemShape(steps: 6, batch: 4, inputs: 5, units: 18, layers: 2, lengths: [6, 2, 0, 5])
     let stack = RecurrentStack<C, Scalar>(cell, inputs: 5, units: 18, layers: 2, seed: 9)
     var random = SeededRandom(stream: 21)
     let problem = SequenceProblem(shape, states: C.states.count, random: &random)

@@ -1,4 +1,5 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// Every built-in cell against the naive cells, which were written from the equations alone.
@@ -13,7 +14,7 @@ import Testing
 struct StackOracleTests {
   /// A pairwise sample: every pair of values of two of H, I, B and T occurs in some shape, as far as values of each are
   /// listed; greedily covered, in a fixed order.
-  static func shapes(width: Int) -> [SequenceShape] {
+  static func shapes(width: Int) -> [ProblemShape] {
     let sizes = [1, 2, width - 1, width, width + 1, 67]
     let factors = [sizes, sizes, Array(1...13), Array(1...20)]
     var uncovered: Set<[Int]> = []
@@ -21,7 +22,7 @@ struct StackOracleTests {
       for b in (a + 1)..<4 { for x in factors[a] { for y in factors[b] { uncovered.insert([a, x, b, y]) } } }
     }
     var random = SeededRandom(seed: 1)
-    var shapes: [SequenceShape] = []
+    var shapes: [ProblemShape] = []
     while !uncovered.isEmpty {
       var best: (row: [Int], pairs: [[Int]]) = ([], [])
       for _ in 0..<40 {
@@ -40,7 +41,7 @@ struct StackOracleTests {
         if pairs.count > best.pairs.count { best = (row, pairs) }
       }
       for pair in best.pairs { uncovered.remove(pair) }
-      shapes.append(SequenceShape(steps: best.row[3], batch: best.row[2], inputs: best.row[1], units: best.row[0]))
+      shapes.append(ProblemShape(steps: best.row[3], batch: best.row[2], inputs: best.row[1], units: best.row[0]))
     }
     return SuiteSettings.isThin ? shapes.enumerated().filter { $0.offset % 40 == 0 }.map(\.element) : shapes
   }
@@ -79,8 +80,8 @@ struct StackOracleTests {
   ) throws {
     var shapes = Self.shapes(width: kernels.geometry.lanes)
     // Stacks and ragged batches beside the pairwise sample.
-    shapes.append(SequenceShape(steps: 5, batch: 4, inputs: 3, units: 17, layers: 3))
-    shapes.append(SequenceShape(steps: 9, batch: 6, inputs: 5, units: 8, layers: 2, lengths: [4, 9, 0, 1, 9, 7]))
+    shapes.append(ProblemShape(steps: 5, batch: 4, inputs: 3, units: 17, layers: 3))
+    shapes.append(ProblemShape(steps: 9, batch: 6, inputs: 5, units: 8, layers: 2, lengths: [4, 9, 0, 1, 9, 7]))
     var judged = 0
     var cancelled = 0
     for (index, shape) in shapes.enumerated() {

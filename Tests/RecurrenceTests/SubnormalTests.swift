@@ -1,6 +1,7 @@
 import CProcessor
 import Dispatch
 import Recurrence
+import RecurrenceTesting
 import Synchronization
 import Testing
 
@@ -42,7 +43,7 @@ struct SubnormalTests {
   private func runPasses(threads: Int) throws {
     var random = SeededRandom(stream: 3)
     let problem = SequenceProblem(
-      SequenceShape(steps: 7, batch: 6, inputs: 5, units: 33, layers: 2), states: 2, random: &random)
+      ProblemShape(steps: 7, batch: 6, inputs: 5, units: 33, layers: 2), states: 2, random: &random)
     let stack = RecurrentStack<LSTM, Float>(LSTM(), inputs: 5, units: 33, layers: 2, seed: 1)
     _ = try stack.solve(problem, SequencePath(threads: threads))
     var workspace = stack.makeWorkspace(steps: 7, batch: 6, threads: threads, ragged: false, smallestSplit: 0)
@@ -75,7 +76,7 @@ private struct SubnormalVisitor<Scalar: TestScalar>: CellVisitor {
   let tiny: Double
 
   func visit<C: Cell>(_ cell: C) throws {
-    let shape = SequenceShape(steps: 5, batch: 4, inputs: 6, units: 9, layers: 2)
+    let shape = ProblemShape(steps: 5, batch: 4, inputs: 6, units: 9, layers: 2)
     for kernels in Kernels<Scalar>.supported {
       let stack = RecurrentStack<C, Scalar>(cell, inputs: 6, units: 9, layers: 2, seed: 2, kernels: kernels)
       for threads in [1, 2] {
@@ -100,7 +101,7 @@ private struct SubnormalVisitor<Scalar: TestScalar>: CellVisitor {
   }
 
   private func check<C: Cell>(
-    _ stack: RecurrentStack<C, Scalar>, _ shape: SequenceShape, _ threads: Int, _ set: InstructionSet,
+    _ stack: RecurrentStack<C, Scalar>, _ shape: ProblemShape, _ threads: Int, _ set: InstructionSet,
     _ change: (inout SequenceProblem, Double) -> Void
   ) throws {
     var random = SeededRandom(stream: 4)

@@ -11,7 +11,7 @@ public enum CellCheck: String, CaseIterable, Sendable {
   // Of time.
   case split, truncation, streaming, inference, recomputation
   // Of memory and threads.
-  case threads, poison, aliasing
+  case threads, poison, reuse, aliasing
   // Of what is done with the gradient.
   case clipping
 
@@ -37,6 +37,7 @@ public enum CellCheck: String, CaseIterable, Sendable {
     case .recomputation: "a tape that keeps few steps gives the same bits"
     case .threads: "any number of threads gives the same bits"
     case .poison: "memory full of NaN reaches no result"
+    case .reuse: "a tape that held a longer sequence and a larger batch gives the same bits, twice"
     case .aliasing: "states read and written in one place give the bits of states in two"
     case .clipping: "clipping limits norm and elements, turns no direction, and does nothing twice"
     }
@@ -84,6 +85,7 @@ public enum CellCheck: String, CaseIterable, Sendable {
     case .recomputation: try trial.recomputation()
     case .threads: try trial.threads()
     case .poison: try trial.poison()
+    case .reuse: try trial.reuse()
     case .aliasing: try trial.aliasing()
     case .clipping: try trial.clipping()
     }

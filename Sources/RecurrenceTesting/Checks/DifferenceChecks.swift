@@ -55,16 +55,24 @@ extension Trial {
     return result
   }
 
+  /// What rounding may do to L, by the oracle.
+  private func lossError() -> Double {
+    let tensors = reference().tensors
+    return zip(tensors[0].errors, operands.outputGradients).reduce(0) { $0 + $1.0 * abs(Double($1.1)) }
+      + zip(tensors[1].errors, operands.finalGradients).reduce(0) { $0 + $1.0 * abs(Double($1.1)) }
+  }
+
   /// Along one direction for each tensor. The step is 2⁻⁸ and halved twice; Richardson's extrapolation takes out the
   /// errors of second and fourth order, and what its last step changed bounds the error that is left.
   func differences() throws -> CheckVerdict {
     if let doubt = reference().doubt { return .skipped(doubt) }
     var worst = 0.0
     var isJudged = false
+    let lossError = lossError()
     for (place, direction) in directions() {
       let distance = 0x1p-8 / problem.regime.parameterScale.squareRoot()
       if crossesKink(direction, distance) { continue }
-      let central = try RichardsonDifference(distance: distance) { try loss(direction, $0) }
+      let central = try RichardsonDifference(distance: distance, rounding: lossError) { try loss(direction, $0) }
       let slope = try slope(direction)
       let tolerance = central.error + 2 * slope.error + 1e-14 * slope.magnitude
       // Not smooth enough at this distance for the difference to say much.
@@ -95,10 +103,14 @@ extension Trial {
     if let doubt = reference.doubt { return .skipped(doubt) }
     // Rows by the backward pass, one for each state.
     var rows: [Solution<Scalar>] = []
+    var errors: [[Reference<C>.Tensor]] = []
     for row in operands.finalGradients.indices {
       var unit = operands.scaled(0)
       unit.finalGradients[row] = 1
       rows.append(try stack.solve(unit))
+      var exact = Operands<Double>(problem, states: C.states.count).scaled(0)
+      exact.finalGradients[row] = 1
+      errors.append(reference.pullBack(exact))
     }
     var worst = 0.0
     var isJudged = false
@@ -110,8 +122,10 @@ extension Trial {
         let column = try states(along: direction, distance)
         for row in rows.indices {
           let found = Double(rows[row].tensors(layout)[place][position])
-          let central = RichardsonDifference(distance: distance, column.map { (at: $0.at, value: $0.states[row]) })
-          let tolerance = central.error + 1e-12 * abs(found)
+          let central = RichardsonDifference(
+            distance: distance, rounding: reference.tensors[1].errors[row],
+            column.map { (at: $0.at, value: $0.states[row]) })
+          let tolerance = central.error + 2 * errors[row][place].errors[position]
           guard tolerance <= 1e-3 * max(abs(central.value), 1e-3) else { continue }
           isJudged = true
           let difference = abs(found - central.value)
@@ -158,48 +172,47 @@ extension Trial {
   }
 
   /// The remainder of Taylor's formula of first order, at the smallest four distances where it exceeds a thousand times
-  /// round-off. A right gradient leaves ε², a wrong one ε. Along a direction in which the curvature all but vanishes, more
-  /// than ε² goes: another direction is tried then.
+  /// round-off. A right gradient leaves ε², a wrong one ε, along almost every direction. Where curvature and third
+  /// derivative happen to cancel, another order is measured: another direction is tried then, eight at most.
   func taylor() throws -> CheckVerdict {
     if let doubt = reference().doubt { return .skipped(doubt) }
     var reason = "fewer than three remainders exceed a thousand times round-off"
+    var orders: [Double] = []
     for index in 2..<10 {
       let direction = direction(index)
-      let slope = try slope(direction).value
-      let origin = try loss(direction, 0)
-      let roundOff = 16 * 0x1p-52 * (origin.magnitude + abs(slope) * 0x1p-12)
-      var usable: [(logDistance: Double, logRemainder: Double, distance: Double)] = []
-      for exponent in 3...24 {
-        let distance = 1 / Double(1 << exponent) / problem.regime.parameterScale
-        let remainder = abs(try loss(direction, distance).value - origin.value - distance * slope)
-        if !(remainder > 1000 * roundOff) { break }
-        usable.append((distance.logarithm, remainder.logarithm, distance))
-      }
-      let chosen = usable.suffix(4)
-      guard chosen.count >= 3 else { continue }
-      if crossesKink(direction, chosen.first!.distance) {
+      let remainders = try remainders(direction).suffix(4)
+      guard remainders.count >= 3 else { continue }
+      if crossesKink(direction, remainders.first!.distance) {
         reason = "a kink is crossed"
         continue
       }
-      let order = regressionSlope(chosen.map { ($0.logDistance, $0.logRemainder) })
+      let order = regressionSlope(remainders.map { ($0.distance.logarithm, $0.remainder.logarithm) })
       if abs(order - 2) <= 0.1 { return .passed(abs(order - 2) / 0.1) }
-      if order > 2.1 || isCurved(chosen.map { ($0.logDistance, $0.logRemainder) }) {
-        reason = "no direction with an order that has settled"
-        continue
-      }
-      return .failed(
-        Mismatch(
-          TensorPlace(name: "order of the Taylor remainder", layer: nil, axes: []), found: order, expected: 2,
-          tolerance: 0.1, ("⟨∇L, v⟩", "a right gradient")))
+      orders.append(order)
     }
-    return .skipped(reason)
+    // Orders above two are a right gradient's: nothing of first order is left.
+    let low = orders.filter { $0 < 1.9 }.sorted()
+    guard low.count >= 3 else {
+      return .skipped(orders.isEmpty ? reason : "no direction in which the order has settled")
+    }
+    return .failed(
+      Mismatch(
+        TensorPlace(name: "order of the Taylor remainder", layer: nil, axes: []), found: low[low.count / 2],
+        expected: 2, tolerance: 0.1, ("⟨∇L, v⟩", "a right gradient")))
   }
 
-  /// Whether the order rises towards 2 from the largest distance to the smallest: it has not settled yet.
-  private func isCurved(_ points: [(x: Double, y: Double)]) -> Bool {
-    guard points.count >= 3 else { return false }
-    let last = points.count - 1
-    func order(_ a: Int, _ b: Int) -> Double { (points[a].y - points[b].y) / (points[a].x - points[b].x) }
-    return abs(order(last - 1, last) - 2) < 0.5 * abs(order(0, 1) - 2)
+  /// |L(p + εv) − L(p) − ε⟨∇L, v⟩| from ε = 2⁻³ on down, as long as it exceeds a thousand times round-off.
+  private func remainders(_ direction: Direction) throws -> [(distance: Double, remainder: Double)] {
+    let slope = try slope(direction).value
+    let origin = try loss(direction, 0)
+    let roundOff = 16 * 0x1p-52 * (origin.magnitude + abs(slope) * 0x1p-12) + lossError() / 1000
+    var result: [(distance: Double, remainder: Double)] = []
+    for exponent in 3...24 {
+      let distance = 1 / Double(1 << exponent) / problem.regime.parameterScale
+      let remainder = abs(try loss(direction, distance).value - origin.value - distance * slope)
+      if !(remainder > 1000 * roundOff) { break }
+      result.append((distance, remainder))
+    }
+    return result
   }
 }

@@ -22,6 +22,18 @@ extension Trial {
       })
   }
 
+  func reuse() throws -> CheckVerdict {
+    var larger = problem.reseeded(3)
+    larger.shape = ProblemShape(
+      steps: shape.steps + 2, batch: shape.batch + 3, inputs: shape.inputs, units: shape.units, layers: shape.layers)
+    var tape = stack.makeTape(
+      steps: larger.shape.steps, batch: larger.shape.batch, threads: 2, ragged: true, keeping: nil, smallestSplit: 0)
+    _ = try stack.solve(Operands(larger, states: C.states.count), tape: &tape)
+    let again = [try stack.solve(operands, tape: &tape), try stack.solve(operands, tape: &tape)]
+    return try first(
+      again.map { solution in { [self] in try compareBits(solution, "a tape that was used before") } })
+  }
+
   /// `solution` reads and writes states, and their gradients, in one place. Here they are apart.
   func aliasing() throws -> CheckVerdict {
     var tape = stack.makeTape(steps: shape.steps, batch: shape.batch, ragged: shape.lengths != nil)

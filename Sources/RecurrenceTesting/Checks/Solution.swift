@@ -57,6 +57,11 @@ extension RecurrentStack {
       steps: shape.steps, batch: shape.batch, threads: path.threads, ragged: shape.lengths != nil,
       keeping: path.keeping, smallestSplit: 0)
     if path.isPoisoned { tape.poison() }
+    return try solve(operands, tape: &tape)
+  }
+
+  func solve(_ operands: Operands<Scalar>, tape: inout Tape<Scalar>) throws -> Solution<Scalar> {
+    let shape = operands.shape
     var states = makeStates(batch: shape.batch)
     states.values = operands.initial
     // What a pass leaves unwritten shows as NaN.

@@ -84,8 +84,12 @@ public final class Trace {
   public func pullBack(_ seeds: [(number: TracedNumber, weight: Double)]) -> Adjoints {
     var values = [Double](repeating: 0, count: ends.count)
     var errors = values
-    for seed in seeds where seed.number.node >= 0 { values[Int(seed.number.node)] += seed.weight }
     let accumulation = (terms + 8) * unit
+    for seed in seeds where seed.number.node >= 0 {
+      values[Int(seed.number.node)] += seed.weight
+      // The weight is exact; what is added to it is rounded to its size.
+      errors[Int(seed.number.node)] += accumulation * abs(seed.weight)
+    }
     for node in stride(from: ends.count - 1, through: 0, by: -1) {
       let (value, error) = (values[node], errors[node])
       if value == 0 && error == 0 { continue }

@@ -2,9 +2,9 @@
 ///
 /// Tried in turn, the boldest first: everything at once, half of a size, one less. What is left fails, and fails no more
 /// when any one size is made smaller.
-enum Shrinking {
+package enum Shrinking {
   /// - Parameter fails: whether a problem fails. Called a few dozen times.
-  static func smallest(_ problem: CellProblem, fails: (CellProblem) -> Bool) -> CellProblem {
+  package static func smallest(_ problem: CellProblem, fails: (CellProblem) -> Bool) -> CellProblem {
     var best = problem
     var attempts = 0
     while let smaller = candidates(best).first(where: { candidate in
@@ -16,7 +16,7 @@ enum Shrinking {
     return best
   }
 
-  static func candidates(_ problem: CellProblem) -> [CellProblem] {
+  package static func candidates(_ problem: CellProblem) -> [CellProblem] {
     var result: [CellProblem] = []
     let shape = problem.shape
     func add(_ change: (inout CellProblem) -> Void) {

@@ -39,18 +39,34 @@ public struct CheckReport: CustomStringConvertible, Sendable {
       text += "\n"
     }
     text += "  worst: the largest error, as a fraction of what rounding allows"
-    for failure in failures { text += "\n\n\(failure)" }
-    return text
+    return isPassed ? text : text + "\n\n\(explanation)"
+  }
+
+  /// The failure that says most, in full, and where the others are. One mistake fails many checks.
+  var explanation: String {
+    guard let first = mostTelling else { return "" }
+    let others = failures.filter { $0.check != first.check || $0.precision != first.precision }
+    let lines = others.map { "  \($0.check.rawValue) in \($0.precision): \($0.mismatch.location), \($0.problem.shape)" }
+    return lines.isEmpty ? "\(first)" : "\(first)\n\nIt fails as well:\n" + lines.joined(separator: "\n")
+  }
+
+  /// A failure with a cause before one without; the cell's own equations before the layers made of them.
+  public var mostTelling: CheckFailure? {
+    func rank(_ failure: CheckFailure) -> Int {
+      let order: [CellCheck] = [.values, .pointwise, .gradient]
+      return (failure.cause == nil ? 100 : 0) + (order.firstIndex(of: failure.check) ?? order.count)
+    }
+    return failures.min { rank($0) < rank($1) }
   }
 }
 
-/// Thrown where a cell fails. The description holds every failure.
+/// Thrown where a cell fails. The description says where and, where a known mistake fits, why.
 public struct CellCheckError: Error, CustomStringConvertible, Sendable {
   public let report: CheckReport
   public var description: String {
     let checks = report.failures.map(\.check.rawValue)
     return "\(report.cell) fails \(report.failures.count) of \(report.lines.count) checks: "
-      + checks.joined(separator: ", ") + "\n\n" + report.failures.map(\.description).joined(separator: "\n\n")
+      + checks.joined(separator: ", ") + "\n\n" + report.explanation
   }
 }
 

@@ -17,6 +17,12 @@ struct Diagnosis<C: Cell, Scalar: RecurrenceScalar> {
     }
     let known = wrong(reference.tensors)
     guard !known.isEmpty else { return nil }
+    // Where the cell's own backward is wrong, the drivers need no explanation.
+    if let cell = trial.cell as? any DifferentiatedCell,
+      let sentence = PointwiseTrial(seed: trial.problem.seed).cause(cell)
+    {
+      return sentence
+    }
     if let sentence = offByOne(tensors, known, reference) { return sentence }
     if let sentence = forgotten(tensors, wrong) { return sentence }
     for index in known {

@@ -26,7 +26,8 @@ public struct Mismatch: Sendable {
 
   public var description: String {
     let limit = tolerance == 0 ? "the bits should be the same" : "allowed is a difference of \(shortened(tolerance))"
-    let count = index == nil ? "" : "; \(wrong.count) of \(values.found.count) elements are wrong"
+    let count =
+      index == nil || values.found.isEmpty ? "" : "; \(wrong.count) of \(values.found.count) elements are wrong"
     return "\(location): \(sources.found) gives \(found), \(sources.expected) \(expected); \(limit)\(count)"
   }
 
@@ -112,9 +113,10 @@ struct Comparison {
   /// Bits must agree.
   mutating func addExact<Scalar: RecurrenceScalar>(_ place: TensorPlace, _ values: [Scalar], _ expected: [Scalar]) {
     judged += values.count
-    // Equal numbers have equal bits, but for signed zeros and NaN.
+    // Equal numbers have equal bits, but for signed zeros; and which NaN comes of two is the processor's choice.
     let wrong = values.indices.filter {
-      values[$0] != expected[$0] || (values[$0] == 0 && values[$0].sign != expected[$0].sign)
+      if values[$0].isNaN && expected[$0].isNaN { return false }
+      return values[$0] != expected[$0] || (values[$0] == 0 && values[$0].sign != expected[$0].sign)
     }
     guard !wrong.isEmpty else { return }
     worst = .infinity

@@ -46,7 +46,7 @@ struct Pattern {
     return Self.sentence(owner, factor)
   }
 
-  private static func sentence(_ owner: String, _ factor: Double) -> String {
+  static func sentence(_ owner: String, _ factor: Double) -> String {
     if abs(factor) < 1e-9 { return "a term is missing: \(owner) is zero" }
     if abs(factor + 1) < 1e-6 { return "a sign: \(owner) is the negative of what it should be" }
     return "a factor: \(owner) is \(shortened(factor)) times what it should be"
@@ -55,7 +55,10 @@ struct Pattern {
 
   /// k, if the block is k times the right one; more than one element must agree.
   private func factor(_ range: Range<Int>) -> Double? {
-    let (f, e) = (Array(found[range]), Array(expected[range]))
+    Self.factor(Array(found[range]), Array(expected[range]), precision)
+  }
+
+  static func factor(_ f: [Double], _ e: [Double], _ precision: Double) -> Double? {
     let size = e.reduce(0) { $0 + $1 * $1 }
     guard size > 0, e.count(where: { $0 != 0 }) > 1 else { return nil }
     let k = zip(f, e).reduce(0) { $0 + $1.0 * $1.1 } / size

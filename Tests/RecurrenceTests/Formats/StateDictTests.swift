@@ -1,4 +1,5 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// PyTorch's names and shapes. `.ci/check-pytorch-files` asks PyTorch itself.
@@ -25,7 +26,7 @@ struct StateDictTests {
     #expect(shape.gates == C.gates.count && shape.hasBiases == fixture.hasBiases && shape.cell == nil)
     let stack = try RecurrentStack<C, Double>(cell, loading: file, prefix: "net.rnn.")
 
-    let sizes = try SequenceShape(
+    let sizes = try ProblemShape(
       steps: fixture.shape("x")[0], batch: fixture.shape("x")[1], inputs: shape.inputs, units: shape.units,
       layers: shape.layers)
     func states(_ names: [String]) throws -> [Double] { try names.prefix(C.states.count).flatMap { try fixture($0) } }

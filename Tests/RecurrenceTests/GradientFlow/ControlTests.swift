@@ -1,13 +1,14 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// Clipping inside the backward loop, and Ω.
 @Suite("Control inside the backward loop")
 struct ControlTests {
   static let shapes = [
-    SequenceShape(steps: 6, batch: 5, inputs: 3, units: 7, layers: 2),
-    SequenceShape(steps: 5, batch: 3, inputs: 2, units: 32),
-    SequenceShape(steps: 7, batch: 6, inputs: 4, units: 5, layers: 2, lengths: [3, 7, 0, 7, 1, 2]),
+    ProblemShape(steps: 6, batch: 5, inputs: 3, units: 7, layers: 2),
+    ProblemShape(steps: 5, batch: 3, inputs: 2, units: 32),
+    ProblemShape(steps: 7, batch: 6, inputs: 4, units: 5, layers: 2, lengths: [3, 7, 0, 7, 1, 2]),
   ]
 
   private static func solve<C: Cell, S: TestScalar>(
@@ -71,7 +72,7 @@ struct ControlTests {
   }
 
   private func expectLimits<S: TestScalar>(_ limit: S, _ kernels: Kernels<S>, _ rounding: Double) throws {
-    let shape = SequenceShape(steps: 1, batch: 1, inputs: 3, units: 37)
+    let shape = ProblemShape(steps: 1, batch: 1, inputs: 3, units: 37)
     var random = SeededRandom(stream: 6)
     let problem = SequenceProblem(shape, states: 2, random: &random)
     let stack = RecurrentStack<LSTM, S>(LSTM(), inputs: 3, units: 37, seed: 4, kernels: kernels)
@@ -97,7 +98,7 @@ struct ControlTests {
   func goesOn() throws {
     var stack = RecurrentStack<LinearCell, Double>(LinearCell(), inputs: 1, units: 1)
     (stack.parameters["W"], stack.parameters["U"], stack.parameters["b"]) = ([1], [2], [0])
-    let shape = SequenceShape(steps: 10, batch: 1, inputs: 1, units: 1)
+    let shape = ProblemShape(steps: 10, batch: 1, inputs: 1, units: 1)
     let problem = SequenceProblem(
       shape, states: 1, x: [Double](repeating: 0, count: 10), initial: [0],
       outputGradients: [Double](repeating: 0, count: 9) + [1], finalGradients: [0])
@@ -118,7 +119,7 @@ struct ControlTests {
   @Test("∂Ω/∂U is that of finite differences of its definition")
   func differences() throws {
     let (steps, batch, units) = (6, 3, 5)
-    let shape = SequenceShape(steps: steps, batch: batch, inputs: 2, units: units)
+    let shape = ProblemShape(steps: steps, batch: batch, inputs: 2, units: units)
     for index in 0..<4 {
       var random = SeededRandom(stream: 40 + index)
       let problem = SequenceProblem(shape, states: 1, random: &random)
@@ -154,7 +155,7 @@ struct ControlTests {
 
   /// δ_t = ∂L/∂h_t by plain loops over a tanh RNN.
   private struct Reference {
-    let shape: SequenceShape
+    let shape: ProblemShape
     /// δ_t and δa_t, [T, B, H].
     var δh: [[[Double]]]
     var δa: [[[Double]]]
@@ -227,7 +228,7 @@ struct ControlTests {
 
   /// With an orthogonal U and the identity as activation, the gradient keeps its norm: Ω is 0, and so is its gradient.
   @Test func orthogonal() throws {
-    let shape = SequenceShape(steps: 8, batch: 2, inputs: 2, units: 9)
+    let shape = ProblemShape(steps: 8, batch: 2, inputs: 2, units: 9)
     let stack = RecurrentStack<LinearCell, Double>(
       LinearCell(), inputs: 2, units: 9, initialization: .orthogonal(), seed: 2)
     var random = SeededRandom(stream: 1)

@@ -1,5 +1,6 @@
 import Foundation
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// What passes record, against PyTorch's autograd over an unrolled network (Fixtures/GradientFlow/reference.py).
@@ -122,7 +123,7 @@ struct FlowRecordTests {
 
   /// The total derivative with respect to c_t of a user's LSTM, whose backward is derived, is that of the built-in one.
   @Test func usersCell() throws {
-    let shape = SequenceShape(steps: 7, batch: 3, inputs: 4, units: 21)
+    let shape = ProblemShape(steps: 7, batch: 3, inputs: 4, units: 21)
     var random = SeededRandom(stream: 4)
     let problem = SequenceProblem(shape, states: 2, random: &random)
     let builtIn = RecurrentStack<LSTM, Double>(LSTM(), inputs: 4, units: 21, seed: 8)

@@ -1,20 +1,21 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// `pushForward` against dual numbers through plain loops, and against the backward pass.
 @Suite("Forward mode")
 struct ForwardModeTests {
   static let shapes = [
-    SequenceShape(steps: 5, batch: 3, inputs: 4, units: 5),
-    SequenceShape(steps: 4, batch: 2, inputs: 3, units: 33, layers: 2),
-    SequenceShape(steps: 9, batch: 5, inputs: 2, units: 16, layers: 3),
-    SequenceShape(steps: 0, batch: 2, inputs: 2, units: 3),
-    SequenceShape(steps: 20, batch: 1, inputs: 1, units: 3),
+    ProblemShape(steps: 5, batch: 3, inputs: 4, units: 5),
+    ProblemShape(steps: 4, batch: 2, inputs: 3, units: 33, layers: 2),
+    ProblemShape(steps: 9, batch: 5, inputs: 2, units: 16, layers: 3),
+    ProblemShape(steps: 0, batch: 2, inputs: 2, units: 3),
+    ProblemShape(steps: 20, batch: 1, inputs: 1, units: 3),
   ]
 
   struct Check: CellVisitor {
     let index: Int
-    let shape: SequenceShape
+    let shape: ProblemShape
 
     mutating func visit<C: Cell>(_ cell: C) throws {
       for kernels in Kernels<Double>.supported { try visit(cell, kernels, 1e-12) }
@@ -50,20 +51,19 @@ struct ForwardModeTests {
         let place = "\(C.self) \(kernels.label) \(shape), direction \(direction)"
         #expect(outputs == plain.outputs && states.values == plain.final, "values of \(place)")
 
-        func dual(_ values: [Double], _ direction: [S]?) -> [Tangent] {
+        func dual(_ values: [Double], _ direction: [S]?) -> [Dual<PlainNumber>] {
           values.enumerated().map { index, value in
-            Tangent(PlainValue(value), tangent: PlainValue(direction.map { Double($0[index]) } ?? 0))
+            Dual(PlainNumber(value), tangent: PlainNumber(direction.map { Double($0[index]) } ?? 0))
           }
         }
-        let driver = TangentDriver(
-          cell: cell, shape: shape, layout: stack.layout,
-          parameters: dual(stack.parameters.values.map { Double($0) }, hasParameters ? parameters.values : nil))
-        let (expected, final) = driver.run(
-          dual(problem.x, hasInput ? x : nil), dual(problem.initial, hasStates ? initial : nil))
+        let run = NaiveDriver(cell, shape, layout: stack.layout).run(
+          parameters: dual(stack.parameters.values.map { Double($0) }, hasParameters ? parameters.values : nil),
+          x: dual(problem.x, hasInput ? x : nil), initial: dual(problem.initial, hasStates ? initial : nil))
         #expect(
-          relativeError(tangents.outputs, expected.map(\.tangent.value)) <= tolerance, "outputs' tangents of \(place)")
+          relativeError(tangents.outputs, run.outputs.map(\.tangent.value)) <= tolerance,
+          "outputs' tangents of \(place)")
         #expect(
-          relativeError(tangents.states.values, final.map(\.tangent.value)) <= tolerance,
+          relativeError(tangents.states.values, run.final.map(\.tangent.value)) <= tolerance,
           "final states' tangents of \(place)")
       }
     }
@@ -77,7 +77,7 @@ struct ForwardModeTests {
 
   /// ⟨J v, u⟩ = ⟨v, Jᵀ u⟩ with both sides from this library.
   @Test func adjoint() throws {
-    let shape = SequenceShape(steps: 30, batch: 4, inputs: 5, units: 24, layers: 2)
+    let shape = ProblemShape(steps: 30, batch: 4, inputs: 5, units: 24, layers: 2)
     var random = SeededRandom(stream: 21)
     let stack = RecurrentStack<GRUResetBefore, Double>(GRUResetBefore(), inputs: 5, units: 24, layers: 2, seed: 2)
     let problem = SequenceProblem(shape, states: 1, random: &random)

@@ -1,4 +1,5 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// ‖∂L/∂h_t‖ of a traced backward pass against the same derivative taken apart.
@@ -9,13 +10,13 @@ import Testing
 @Suite("Gradient through time")
 struct GradientTraceTests {
   static let shapes = [
-    SequenceShape(steps: 6, batch: 5, inputs: 3, units: 7, layers: 2),
-    SequenceShape(steps: 1, batch: 1, inputs: 2, units: 33),
-    SequenceShape(steps: 7, batch: 6, inputs: 4, units: 5, layers: 2, lengths: [3, 7, 0, 7, 1, 2]),
+    ProblemShape(steps: 6, batch: 5, inputs: 3, units: 7, layers: 2),
+    ProblemShape(steps: 1, batch: 1, inputs: 2, units: 33),
+    ProblemShape(steps: 7, batch: 6, inputs: 4, units: 5, layers: 2, lengths: [3, 7, 0, 7, 1, 2]),
     // Threads whose sequences have no step.
-    SequenceShape(steps: 4, batch: 4, inputs: 3, units: 5, layers: 2, lengths: [0, 4, 0, 0]),
-    SequenceShape(steps: 3, batch: 2, inputs: 3, units: 5, lengths: [0, 0]),
-    SequenceShape(steps: 0, batch: 3, inputs: 3, units: 5, layers: 2),
+    ProblemShape(steps: 4, batch: 4, inputs: 3, units: 5, layers: 2, lengths: [0, 4, 0, 0]),
+    ProblemShape(steps: 3, batch: 2, inputs: 3, units: 5, lengths: [0, 0]),
+    ProblemShape(steps: 0, batch: 3, inputs: 3, units: 5, layers: 2),
   ]
 
   struct Check: CellVisitor {
@@ -54,7 +55,7 @@ struct GradientTraceTests {
     tape.recordsGradientFlow = true
     var outputGradients = [Double](repeating: 0, count: steps * batch * units)
     for index in ((steps - 1) * batch * units)..<outputGradients.count { outputGradients[index] = 1 }
-    let shape = SequenceShape(steps: steps, batch: batch, inputs: units, units: units)
+    let shape = ProblemShape(steps: steps, batch: batch, inputs: units, units: units)
     let zeros = [Double](repeating: 0, count: batch * units)
     let problem = SequenceProblem(
       shape, states: 1, x: [Double](repeating: 1, count: outputGradients.count), initial: zeros,
@@ -74,9 +75,9 @@ struct GradientTraceTests {
     var tape = stack.makeTape(steps: 8, batch: 6, threads: 2, ragged: true)
     tape.recordsGradientFlow = true
     for shape in [
-      SequenceShape(steps: 8, batch: 6, inputs: 3, units: 5),
-      SequenceShape(steps: 5, batch: 2, inputs: 3, units: 5, lengths: [5, 1]),
-      SequenceShape(steps: 3, batch: 6, inputs: 3, units: 5, lengths: [0, 1, 3, 0, 0, 0]),
+      ProblemShape(steps: 8, batch: 6, inputs: 3, units: 5),
+      ProblemShape(steps: 5, batch: 2, inputs: 3, units: 5, lengths: [5, 1]),
+      ProblemShape(steps: 3, batch: 6, inputs: 3, units: 5, lengths: [0, 1, 3, 0, 0, 0]),
     ] {
       var random = SeededRandom(stream: shape.steps)
       let problem = SequenceProblem(shape, states: 1, random: &random)
@@ -92,7 +93,7 @@ struct GradientTraceTests {
 private struct Traced<C: Cell, S: TestScalar> {
   let stack: RecurrentStack<C, S>
   let problem: SequenceProblem
-  private var shape: SequenceShape { problem.shape }
+  private var shape: ProblemShape { problem.shape }
 
   func complaints() throws -> [String] {
     let untraced = try stack.solve(problem)
@@ -171,7 +172,7 @@ private struct Traced<C: Cell, S: TestScalar> {
       return result
     }
     return SequenceProblem(
-      SequenceShape(
+      ProblemShape(
         steps: shape.steps, batch: shape.batch, inputs: layer == 0 ? shape.inputs : shape.units, units: shape.units,
         lengths: shape.lengths),
       states: problem.states, x: x, initial: planes(problem.initial), outputGradients: problem.outputGradients,

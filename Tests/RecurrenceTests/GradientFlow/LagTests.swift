@@ -1,4 +1,5 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// Shares by lag against gradients of U that are formed, one for each pair of a loss step and a use step.
@@ -6,7 +7,7 @@ import Testing
 struct LagTests {
   struct Check: CellVisitor {
     mutating func visit<C: Cell>(_ cell: C) throws {
-      let shape = SequenceShape(steps: 7, batch: 3, inputs: 2, units: 5, layers: 2)
+      let shape = ProblemShape(steps: 7, batch: 3, inputs: 2, units: 5, layers: 2)
       var random = SeededRandom(stream: 3)
       var problem = SequenceProblem(shape, states: C.states.count, random: &random)
       problem.finalGradients = problem.finalGradients.map { _ in 0 }

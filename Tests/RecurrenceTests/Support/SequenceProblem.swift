@@ -1,24 +1,10 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
-
-/// Sizes of a random sequence problem.
-struct SequenceShape: Hashable, Sendable, CustomStringConvertible {
-  var steps: Int
-  var batch: Int
-  var inputs: Int
-  var units: Int
-  var layers = 1
-  /// One length for each sequence, or nil where all have `steps`.
-  var lengths: [Int]?
-
-  var description: String {
-    "T=\(steps) B=\(batch) I=\(inputs) H=\(units) L=\(layers)" + (lengths.map { " lengths=\($0)" } ?? "")
-  }
-}
 
 /// Random operands of a forward and a backward pass, in Double: every scalar type gets the same numbers, rounded.
 struct SequenceProblem: Sendable {
-  let shape: SequenceShape
+  let shape: ProblemShape
   let states: Int
   var x: [Double]
   /// [S, L, B, H].
@@ -28,7 +14,7 @@ struct SequenceProblem: Sendable {
   /// [S, L, B, H].
   var finalGradients: [Double]
 
-  init(_ shape: SequenceShape, states: Int, random: inout SeededRandom) {
+  init(_ shape: ProblemShape, states: Int, random: inout SeededRandom) {
     self.shape = shape
     self.states = states
     let stateCount = states * shape.layers * shape.batch * shape.units
@@ -37,6 +23,20 @@ struct SequenceProblem: Sendable {
     initial = random.array(stateCount, .uniform, of: Float.self).map(Double.init)
     outputGradients = random.array(shape.steps * shape.batch * shape.units, .uniform, of: Float.self).map(Double.init)
     finalGradients = random.array(stateCount, .uniform, of: Float.self).map(Double.init)
+  }
+}
+
+extension SequenceProblem {
+  init(
+    _ shape: ProblemShape, states: Int, x: [Double], initial: [Double], outputGradients: [Double],
+    finalGradients: [Double]
+  ) {
+    self.shape = shape
+    self.states = states
+    self.x = x
+    self.initial = initial
+    self.outputGradients = outputGradients
+    self.finalGradients = finalGradients
   }
 }
 

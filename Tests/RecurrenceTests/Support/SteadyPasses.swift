@@ -1,18 +1,19 @@
 import Recurrence
+import RecurrenceTesting
 
 /// Every kind of pass over one stack, each run again and again with the same memory.
 struct SteadyPasses<Scalar: TestScalar> {
   let kernels: Kernels<Scalar>
-  let shape: SequenceShape
+  let shape: ProblemShape
   let threads: Int
 
   /// Shapes whose units are whole panels and are not, with and without lengths.
-  static var shapes: [SequenceShape] {
+  static var shapes: [ProblemShape] {
     [
-      SequenceShape(steps: 9, batch: 5, inputs: 3, units: 7, layers: 2),
-      SequenceShape(steps: 9, batch: 5, inputs: 3, units: 7, layers: 2, lengths: [4, 9, 0, 9, 1]),
-      SequenceShape(steps: 6, batch: 8, inputs: 40, units: 32, layers: 1),
-      SequenceShape(steps: 6, batch: 8, inputs: 40, units: 32, layers: 1, lengths: [6, 6, 5, 0, 2, 3, 4, 6]),
+      ProblemShape(steps: 9, batch: 5, inputs: 3, units: 7, layers: 2),
+      ProblemShape(steps: 9, batch: 5, inputs: 3, units: 7, layers: 2, lengths: [4, 9, 0, 9, 1]),
+      ProblemShape(steps: 6, batch: 8, inputs: 40, units: 32, layers: 1),
+      ProblemShape(steps: 6, batch: 8, inputs: 40, units: 32, layers: 1, lengths: [6, 6, 5, 0, 2, 3, 4, 6]),
     ]
   }
 

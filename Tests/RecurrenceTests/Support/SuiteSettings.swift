@@ -6,6 +6,7 @@ import Foundation
 /// |---|---|
 /// | `RECURRENCE_TEST_THIN=1` | long sweeps visit a handful of shapes |
 /// | `RECURRENCE_TEST_EMULATED=1` | the binary runs under a CPU emulator: tests that start a process are skipped |
+/// | `RECURRENCE_TEST_PROBLEMS=n` | random problems for each cell, precision and instruction set; 12 otherwise |
 /// | `RECURRENCE_TEST_SEED=n` | another seed for every random operand |
 enum SuiteSettings {
   /// Long sweeps visit few shapes.
@@ -39,6 +40,15 @@ enum SuiteSettings {
       fatalError("RECURRENCE_TEST_SEED: expected an unsigned integer, got \"\(text)\"")
     }
     return seed
+  }()
+
+  /// Random problems for each cell, precision and instruction set.
+  static let problems: Int = {
+    guard let text = ProcessInfo.processInfo.environment["RECURRENCE_TEST_PROBLEMS"] else { return isThin ? 2 : 12 }
+    guard let count = Int(text), count > 0 else {
+      fatalError("RECURRENCE_TEST_PROBLEMS: expected a positive integer, got \"\(text)\"")
+    }
+    return count
   }()
 
   private static func flag(_ name: String) -> Bool {

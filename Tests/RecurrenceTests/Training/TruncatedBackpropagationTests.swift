@@ -1,10 +1,11 @@
 import Recurrence
+import RecurrenceTesting
 import Testing
 
 /// Laws of truncated backpropagation, for every cell and both scalar types, against passes over whole sequences.
 @Suite("Truncated backpropagation")
 struct TruncatedBackpropagationTests {
-  static let shape = SequenceShape(steps: 12, batch: 5, inputs: 3, units: 9, layers: 2)
+  static let shape = ProblemShape(steps: 12, batch: 5, inputs: 3, units: 9, layers: 2)
 
   private struct Check: CellVisitor {
     let law: String
@@ -171,7 +172,7 @@ private protocol TruncationCase {
 private struct TypedTruncationCase<C: Cell, S: TestScalar>: TruncationCase {
   let stack: RecurrentStack<C, S>
   let problem: SequenceProblem
-  private var shape: SequenceShape { problem.shape }
+  private var shape: ProblemShape { problem.shape }
 
   /// Elements of steps, of a [T, B, width] matrix.
   private func part(_ values: [Double], _ steps: Range<Int>, _ width: Int) -> [S] {

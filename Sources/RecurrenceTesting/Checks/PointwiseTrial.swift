@@ -1,0 +1,226 @@
+import Recurrence
+
+extension Trial {
+  /// A backward written by hand, called on single units far from any layer: which derivative is wrong, and where.
+  func pointwise() -> CheckVerdict {
+    guard let cell = cell as? any DifferentiatedCell else { return .skipped("the cell has no backward of its own") }
+    return PointwiseTrial(seed: problem.seed).verdict(cell)
+  }
+}
+
+/// Random units of a cell with a backward of its own: what it says beside what the trace of its equations says.
+struct PointwiseTrial {
+  let seed: UInt64
+
+  /// One unit's numbers.
+  struct Unit {
+    var gates, states, units, gradients: [Double]
+    var operandGradient: Double
+  }
+
+  /// One unit, pulled back by the cell and by the oracle.
+  struct Sample {
+    /// A group of planes of the same kind: pre-activations, states before the step, unit parameters.
+    struct Group {
+      let place: TensorPlace
+      let found, expected, errors: [Double]
+    }
+    let unit: Unit
+    let function: String
+    let groups: [Group]
+    /// What the cell's forward gives beside the equations: each value, what it should be, and its error bound.
+    let values: [(name: String, found: Double, expected: Double, error: Double)]
+  }
+
+  func verdict<D: DifferentiatedCell>(_ cell: D) -> CheckVerdict {
+    var worst = 0.0
+    var judged = 0
+    for sample in samples(cell, count: 64) {
+      judged += 1
+      var comparison = Comparison(
+        "`\(sample.function)`", "the derivative of `\(sample.function == "backward" ? "step" : "operand")`")
+      for group in sample.groups {
+        // A formula of one's own may be several roundings longer than the derived one, and 1 − f rounds where σ(−a)
+        // does not.
+        comparison.add(
+          group.place, group.found, group.expected, errors: group.errors.map { $0 + 1e-15 }, slack: 16)
+      }
+      var values = Comparison("`forward`", "the equations")
+      for value in sample.values {
+        values.add(
+          TensorPlace(name: value.name, layer: nil, axes: []), [value.found], [value.expected], errors: [value.error],
+          slack: 8)
+      }
+      if comparison.mismatch != nil { return comparison.verdict }
+      if values.mismatch != nil { return values.verdict }
+      worst = max(worst, comparison.worst)
+    }
+    return judged > 0 ? .passed(worst) : .skipped("every unit is at a kink")
+  }
+
+  /// Units of all kinds, those at a kink left out.
+  func samples<D: DifferentiatedCell>(_ cell: D, count: Int) -> [Sample] {
+    let planes = D.gates.count + D.gates.count { $0.isApart }
+    let stages = 1 + (D.gates.map(\.stage).max() ?? 0)
+    var generator = SeededGenerator(seed: seed)
+    return (0..<count).flatMap { index -> [Sample] in
+      // From gates that are almost linear to gates that are at their ends.
+      let scale = [1.0, 4, 12, 30][index % 4]
+      func draw(_ count: Int, _ scale: Double) -> [Double] {
+        (0..<count).map { _ in scale * generator.uniform(in: -1...1) }
+      }
+      let unit = Unit(
+        gates: draw(planes, scale), states: draw(D.states.count, index % 8 < 4 ? 1 : 3),
+        units: draw(D.unitParameters.count, 1), gradients: draw(D.states.count, 1),
+        operandGradient: generator.uniform(in: -1...1))
+      return (0..<stages).compactMap { sample(cell, unit, stage: $0) }
+    }
+  }
+
+  /// Stage 0: `backward` through `step`. Stage 1: `operandBackward` through `operand`.
+  private func sample<D: DifferentiatedCell>(_ cell: D, _ unit: Unit, stage: Int) -> Sample? {
+    let trace = Trace(judging: Double.self, terms: 8)
+    let (gates, states) = (unit.gates.map(trace.variable), unit.states.map(trace.variable))
+    let units = unit.units.map(trace.variable)
+    let traced = input(gates, states, units)
+    let results = cell.step(traced)
+    let operand = cell.operand(traced)
+    if trace.overflows || trace.isUndecided { return nil }
+    let adjoints = trace.pullBack(
+      stage == 0
+        ? unit.gradients.enumerated().map { (results[$0.offset], $0.element) } : [(operand, unit.operandGradient)])
+
+    func plain(_ values: [Double]) -> [PlainNumber] { values.map { PlainNumber($0) } }
+    let seen = input(plain(unit.gates), plain(unit.states), plain(unit.units))
+    let (forward, saved) = cell.forward(seen)
+    let backwardInput = CellBackwardInput(
+      saved: saved, previous: seen.states, states: forward, units: seen.units,
+      gradients: Planes(count: unit.gradients.count) { PlainNumber(unit.gradients[$0]) })
+    let own =
+      stage == 0
+      ? cell.backward(backwardInput)
+      : cell.operandBackward(backwardInput, gradient: PlainNumber(unit.operandGradient))
+
+    func group(
+      _ kind: String, _ names: [String], _ found: Planes<PlainNumber>, _ numbers: [TracedNumber]
+    ) -> Sample.Group? {
+      names.isEmpty
+        ? nil
+        : Sample.Group(
+          place: TensorPlace(name: "∂L/∂(\(kind))", layer: nil, axes: [.names("gate", names)].renamed(kind)),
+          found: names.indices.map { found[$0].value }, expected: numbers.map(adjoints.value),
+          errors: numbers.map(adjoints.error))
+    }
+    let planes = D.gates.map(\.name) + D.gates.filter(\.isApart).map { "\($0.name), recurrent part" }
+    var values = D.states.indices.map {
+      (name: D.states[$0], found: forward[$0].value, expected: results[$0].value, error: results[$0].error)
+    }
+    if stage == 1 {
+      values = [("savedOperand", cell.savedOperand(backwardInput).value, operand.value, operand.error)]
+    }
+    return Sample(
+      unit: unit, function: stage == 0 ? "backward" : "operandBackward",
+      groups: [
+        group("pre-activation", planes, own.gates, gates),
+        group("state before the step", D.states, own.previous, states),
+        group("unit parameter", D.unitParameters, own.units, units),
+      ].compactMap { $0 }, values: values)
+  }
+
+  private func input<V: PointwiseValue>(_ gates: [V], _ states: [V], _ units: [V]) -> CellInput<V> {
+    CellInput(
+      gates: Planes(count: gates.count) { gates[$0] }, states: Planes(count: states.count) { states[$0] },
+      units: Planes(count: units.count) { units[$0] })
+  }
+}
+
+extension [TensorPlace.Axis] {
+  /// Planes of states and unit parameters are not gates.
+  fileprivate func renamed(_ kind: String) -> [TensorPlace.Axis] {
+    map { axis in
+      guard case .names(_, let names) = axis, kind != "pre-activation" else { return axis }
+      return .names(kind == "unit parameter" ? "parameter" : "state", names)
+    }
+  }
+}
+
+// MARK: What is wrong
+
+extension PointwiseTrial {
+  /// The mistake in a backward that would explain its errors, nil where it makes none or no known one fits.
+  func cause<D: DifferentiatedCell>(_ cell: D) -> String? {
+    let samples = samples(cell, count: 256)
+    for function in ["backward", "operandBackward"] {
+      let own = samples.filter { $0.function == function }
+      guard let groups = own.first?.groups else { continue }
+      for group in groups.indices {
+        if let sentence = cause(own, group, function) { return sentence }
+      }
+    }
+    return nil
+  }
+
+  private func cause(_ samples: [Sample], _ group: Int, _ function: String) -> String? {
+    guard case .names(let kind, let names)? = samples.first?.groups[group].place.axes.first else { return nil }
+    func column(_ plane: Int, _ path: KeyPath<Sample.Group, [Double]>) -> [Double] {
+      samples.map { $0.groups[group][keyPath: path][plane] }
+    }
+    let symbol = kind == "gate" ? "a" : kind == "state" ? "state" : "parameter"
+    func name(_ plane: Int) -> String { "∂L/∂(\(symbol) \(names[plane])) in `\(function)`" }
+    let wrong = names.indices.filter { plane in
+      samples.contains { sample in
+        let own = sample.groups[group]
+        return !(abs(own.found[plane] - own.expected[plane]) <= 16 * (own.errors[plane] + 1e-15))
+      }
+    }
+    guard let plane = wrong.first else { return nil }
+    for other in wrong.dropFirst() {
+      if Pattern.distance(column(plane, \.found), column(other, \.expected)) < 1e-9,
+        Pattern.distance(column(other, \.found), column(plane, \.expected)) < 1e-9
+      {
+        return "swapped: \(name(plane)) and that of \(names[other]) have each other's values"
+      }
+    }
+    let (found, expected) = (column(plane, \.found), column(plane, \.expected))
+    if let factor = Pattern.factor(found, expected, 1e-9) { return Pattern.sentence(name(plane), factor) }
+    if let gate = saturation(samples, group, plane) { return "saturation: \(name(plane)) is wrong only where \(gate)" }
+    return missingIncoming(samples, found, expected, name(plane))
+  }
+
+  /// Errors only where a pre-activation is large.
+  private func saturation(_ samples: [Sample], _ group: Int, _ plane: Int) -> String? {
+    func isWrong(_ sample: Sample) -> Bool {
+      let own = sample.groups[group]
+      return abs(own.found[plane] - own.expected[plane]) > 16 * (own.errors[plane] + 1e-15)
+    }
+    let wrong = samples.filter(isWrong)
+    for gate in samples[0].unit.gates.indices {
+      let least = wrong.map { abs($0.unit.gates[gate]) }.min() ?? 0
+      let right = samples.filter { abs($0.unit.gates[gate]) < least }
+      // Nothing at smaller values is wrong by the choice of `least`; there must be much of it.
+      if least > 2, right.count * 4 > samples.count, wrong.count > 4 {
+        return "pre-activation \(gate) is beyond ±\(shortened(least))"
+      }
+    }
+    return nil
+  }
+
+  /// A result that does not depend on one of the incoming derivatives, and should.
+  private func missingIncoming(
+    _ samples: [Sample], _ found: [Double], _ expected: [Double], _ name: String
+  ) -> String? {
+    // Both are linear in the incoming derivatives: the rest must be a multiple of one of them, sample by sample, that
+    // vanishes with it. Correlate the difference with each.
+    let difference = zip(expected, found).map { $0 - $1 }
+    for state in samples[0].unit.gradients.indices where samples[0].unit.gradients.count > 1 {
+      let others = samples.indices.filter { abs(samples[$0].unit.gradients[state]) < 0.05 }
+      let size = difference.reduce(0) { $0 + abs($1) } / Double(difference.count)
+      let small = others.reduce(0) { $0 + abs(difference[$1]) } / Double(max(1, others.count))
+      if others.count >= 4, small < 0.1 * size {
+        return
+          "a term: what \(name) makes of the \(["first", "second", "third", "fourth"][min(state, 3)]) incoming derivative is wrong or missing"
+      }
+    }
+    return nil
+  }
+}
