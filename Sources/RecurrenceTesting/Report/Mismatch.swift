@@ -77,7 +77,7 @@ struct Comparison {
   private(set) var worst = 0.0
   /// The worst mismatch of the first tensor that has one.
   private(set) var mismatch: Mismatch?
-  /// Elements that could not be judged: their bound is infinite.
+  /// Elements whose bound is so wide that agreement says nothing.
   private(set) var unjudged = 0
   private(set) var judged = 0
 
@@ -89,13 +89,13 @@ struct Comparison {
   ) {
     var wrong: [Int] = []
     var worstHere = (index: 0, ratio: 0.0)
+    // Between saturated gates in a long sequence of Floats, rounding may change everything.
+    let widest = max(0.1 * expected.reduce(0) { max($0, abs($1)) }, 1e-6)
     for index in values.indices {
       let tolerance = slack * errors[index]
       judged += 1
-      guard tolerance.isFinite else {
-        unjudged += 1
-        continue
-      }
+      if !(tolerance <= widest) { unjudged += 1 }
+      guard tolerance.isFinite else { continue }
       let difference = abs(Double(values[index]) - expected[index])
       let ratio = difference == 0 ? 0 : difference.isNaN ? .infinity : difference / tolerance
       if ratio > 1 { wrong.append(index) }
@@ -129,7 +129,7 @@ struct Comparison {
 
   var verdict: CheckVerdict {
     if let mismatch { return .failed(mismatch) }
-    if judged > 0 && unjudged == judged { return .skipped("no element has a finite error bound") }
+    if judged > 0 && 2 * unjudged > judged { return .skipped("rounding may change the result by a tenth") }
     return .passed(worst)
   }
 }
