@@ -33,7 +33,7 @@ struct ProvingGradientsTests {
         continue
       }
     }
-    #expect(try proveClassifier().lines.count == 5)
+    #expect(try proveClassifier().lines.count == 6)
     #expect(abs(try #require(proveFunction().order) - 2) < 0.1)
     let (near, far) = (sensitivity(steps: 2), sensitivity(steps: 40))
     #expect(abs(far.derivative) < 0.01 * abs(near.derivative))

@@ -1,3 +1,4 @@
+import Foundation
 import Recurrence
 
 /// A number that the naive driver can run a network over.
@@ -37,7 +38,7 @@ public struct PlainNumber: OracleNumber, Hashable, Sendable {
     case .exponential: y
     case .tanh: Self(1 - y.value * y.value)
     case .sigmoid: Self(y.value * (1 - y.value))
-    case .softplus: 1 - (-y).applying(.exponential)
+    case .softplus: Self(-Foundation.expm1(-y.value))
     case .softsign: Self((1 - abs(y.value)) * (1 - abs(y.value)))
     case .relu: Self(y.value > 0 ? 1 : 0)
     case .hardSigmoid(let slope, _): Self(y.value > 0 && y.value < 1 ? slope : 0)

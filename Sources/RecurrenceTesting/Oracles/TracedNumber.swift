@@ -82,7 +82,7 @@ public struct TracedNumber: OracleNumber {
       trace.decide(value < kink, distance: value - kink, error: error + trace.unit * abs(kink))
     }
     for bend in activation.bends { trace.note(value < bend) }
-    let slopeError = abs(f.curvature) * error + f.slopeError * trace.unit
+    let slopeError = abs(f.curvature) * error + f.slopeError * trace.unit + trace.smallest
     return trace.number(
       f.value, error: (abs(f.slope) + slopeError) * error, rounding: 4,
       .init(node: node, partial: f.slope, error: slopeError))
