@@ -67,9 +67,11 @@ extension Embedding {
 }
 
 extension Safetensors {
-  /// The shape of a matrix that is not empty.
+  /// The shape of a matrix of numbers that is not empty.
   func matrixShape(_ name: String) throws(FormatError) -> (rows: Int, columns: Int) {
-    guard let shape = self[name]?.shape else { throw error(name, expected: "a matrix", actual: "none") }
+    guard let tensor = self[name] else { throw error(name, expected: "a matrix", actual: "none") }
+    try encoding(of: tensor)
+    let shape = tensor.shape
     guard shape.count == 2, shape.allSatisfy({ $0 > 0 }) else {
       throw error(name, expected: "a matrix that is not empty", actual: "shape \(FormatError.describe(shape))")
     }

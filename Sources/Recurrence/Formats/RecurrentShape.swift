@@ -17,10 +17,11 @@ public struct RecurrentShape: Hashable, Sendable {
   /// not say.
   public let cell: String?
 
-  /// Reads names and shapes, not values.
+  /// Reads names, types and shapes, not values.
   ///
   /// Throws `FormatError` where there are no recurrent layers under the prefix, layers are missing or do not fit
-  /// together, one is bidirectional or has a projection, or a tensor that is no layer's has the prefix.
+  /// together, one is bidirectional or has a projection, or a tensor that is no layer's has the prefix; and where
+  /// elements are not floating-point numbers, so that a file holds all that its shapes claim.
   public init(_ file: Safetensors, prefix: String = "") throws(FormatError) {
     let names = file.names(after: prefix)
     for name in names {
@@ -50,6 +51,7 @@ public struct RecurrentShape: Hashable, Sendable {
         default: [units]
         }
       try file.checkShape(prefix + name, shape)
+      if let tensor = file[prefix + name] { try file.encoding(of: tensor) }
     }
     // Every layer has what one has. The first that is missing ends this, whatever number the last one claims.
     for layer in 0...last {

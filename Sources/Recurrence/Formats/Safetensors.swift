@@ -92,14 +92,20 @@ public struct Safetensors: Sendable {
       throw error(
         name, expected: "shape \(FormatError.describe(shape))", actual: "\(FormatError.describe(tensor.shape))")
     }
-    let type = tensor.elementType.rawValue
-    guard let encoding = FloatEncoding(rawValue: type) else {
-      throw error(name, expected: "elements of type F32, F64, F16 or BF16", actual: FormatError.quote(type))
-    }
+    let encoding = try encoding(of: tensor)
     guard encoding.isExact(in: Scalar.self) else {
-      throw error(name, expected: "elements that \(Scalar.self) holds without rounding", actual: type)
+      throw error(name, expected: "elements that \(Scalar.self) holds without rounding", actual: encoding.rawValue)
     }
     return encoding.decode(tensor.bytes)
+  }
+
+  /// Throws where a tensor's elements are not floating-point numbers. Of those that are there are as many as the shape
+  /// says; a type of unknown size may claim any shape.
+  @discardableResult
+  func encoding(of tensor: Tensor) throws(FormatError) -> FloatEncoding {
+    let type = tensor.elementType.rawValue
+    if let encoding = FloatEncoding(rawValue: type) { return encoding }
+    throw error(tensor.name, expected: "elements of type F32, F64, F16 or BF16", actual: FormatError.quote(type))
   }
 
   func error(_ tensor: String, expected: String, actual: String) -> FormatError {

@@ -1,0 +1,43 @@
+import Foundation
+import Recurrence
+import Testing
+
+/// What fuzzing found (Docs/Fuzzing.md), one test each. Every one of these bytes ended the process, or took memory and
+/// time that the file does not stand for.
+@Suite("Files that fuzzing found")
+struct FuzzedFilesTests {
+  /// Elements of an unknown type take no bytes, however many a shape claims; layers are not made of them.
+  @Test(
+    arguments: [
+      ("weight", #""weight":{"dtype":"X9","shape":[1048576,1048576],"data_offsets":[0,0]}"#),
+      ("weight", #""weight":{"dtype":"X9","shape":[2147483648,4294967295],"data_offsets":[0,0]}"#),
+      (
+        "weight_ih_l0",
+        #""weight_ih_l0":{"dtype":"X9","shape":[1048576,2],"data_offsets":[0,0]},"#
+          + #""weight_hh_l0":{"dtype":"X9","shape":[1048576,1048576],"data_offsets":[0,0]}"#
+      ),
+      (
+        "weight_ih_l1",
+        #""weight_ih_l0":{"dtype":"F32","shape":[1,1],"data_offsets":[0,4]},"#
+          + #""weight_hh_l0":{"dtype":"F32","shape":[1,1],"data_offsets":[4,8]},"#
+          + #""weight_ih_l1":{"dtype":"X9","shape":[1,1],"data_offsets":[8,8]},"#
+          + #""weight_hh_l1":{"dtype":"X9","shape":[1,1],"data_offsets":[8,8]}"#
+      ),
+    ])
+  func layersAreNotMadeOfUnknownTypes(_ tensor: String, _ entries: String) throws {
+    let data = [UInt8](repeating: 0, count: entries.contains("F32") ? 8 : 0)
+    let file = try Safetensors(bytes: safetensors("{\(entries)}", data), file: "hostile.bin")
+    let sentence = "hostile.bin: tensor \"\(tensor)\": expected elements of type F32, F64, F16 or BF16, got \"X9\""
+    func expectSentence(_ body: () throws -> Void) {
+      let error = #expect(throws: FormatError.self) { try body() }
+      #expect(error?.description == sentence)
+    }
+    if tensor == "weight" {
+      expectSentence { _ = try Dense<Float>(loading: file) }
+      expectSentence { _ = try Embedding<Double>(loading: file) }
+    } else {
+      expectSentence { _ = try RecurrentShape(file) }
+      expectSentence { _ = try RecurrentStack<RNN, Float>(RNN(), loading: file) }
+    }
+  }
+}
