@@ -104,10 +104,11 @@ extension SequenceTrainer {
     try restored.output.load(file("output.safetensors"))
 
     let slotFile = try file("optimizer.safetensors")
-    guard let text = slotFile.metadata["steps"], let steps = Int(text), steps >= 0 else {
+    // Counted on from there, they must not overflow.
+    guard let text = slotFile.metadata["steps"], let steps = Int(text), (0...(1 << 53)).contains(steps) else {
       throw FormatError(
-        file: "optimizer.safetensors", "steps", expected: "a number of at least 0 among its metadata",
-        actual: slotFile.metadata["steps"] ?? "none")
+        file: "optimizer.safetensors", "steps", expected: "a number from 0 to 2⁵³ among its metadata",
+        actual: slotFile.metadata["steps"].map(FormatError.quote) ?? "none")
     }
     var slots: [[Scalar]] = []
     for slot in optimizer.rule.slotNames {

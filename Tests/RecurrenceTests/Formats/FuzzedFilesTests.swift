@@ -40,4 +40,24 @@ struct FuzzedFilesTests {
       expectSentence { _ = try RecurrentStack<RNN, Float>(RNN(), loading: file) }
     }
   }
+
+  /// The number of updates is counted on from there, and a message about it is one short line.
+  @Test(arguments: ["9223372036854775807", "-1", "one\ntwo", String(repeating: "9", count: 100_000)])
+  func stepsThatCannotBeAreRefused(_ steps: String) throws {
+    let network = SequenceNetwork<GRU, Float>(GRU(), symbols: 3, embedding: 2, units: 3, outputs: 3, seed: 1)
+    var trainer = SequenceTrainer(network, .adam(), steps: 2, batch: 2)
+    var states = network.recurrent.makeStates(batch: 2)
+    var files = Dictionary(uniqueKeysWithValues: try trainer.files(states: states).map { ($0.name, $0.bytes) })
+    var optimizer = try Safetensors(bytes: files["optimizer.safetensors"]!)
+    optimizer.metadata["steps"] = steps
+    files["optimizer.safetensors"] = optimizer.encoded()
+    do {
+      try trainer.restore(states: &states) { name throws(FormatError) in files[name]! }
+      Issue.record("\(steps.prefix(20)): expected an error, got none")
+    } catch {
+      let text = error.description
+      #expect(text.hasPrefix("optimizer.safetensors: steps: expected a number from 0 to 2⁵³"))
+      #expect(text.count < 200 && !text.contains("\n"))
+    }
+  }
 }
