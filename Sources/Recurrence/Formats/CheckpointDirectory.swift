@@ -95,6 +95,9 @@ public struct CheckpointDirectory: Sendable {
         try access.synchronizeDirectory(path)
         return latest
       }
+      if latest.revision == .max {
+        throw FormatError(file: latest.path, nil, expected: "a revision that has a next one", actual: "the largest")
+      }
       revision = latest.revision + 1
     }
     let temporary = FileAccess.join(path, Self.unfinished + FileAccess.randomName())

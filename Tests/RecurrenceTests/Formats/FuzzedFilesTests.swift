@@ -6,6 +6,19 @@ import Testing
 /// time that the file does not stand for.
 @Suite("Files that fuzzing found")
 struct FuzzedFilesTests {
+  /// A directory under a name that no checkpoint comes after.
+  @Test func theLargestRevisionHasNoNext() throws {
+    let directory = try TemporaryDirectory()
+    let last = directory.path + "/step-000000000007-\(Int.max)"
+    try FileManager.default.createDirectory(atPath: last, withIntermediateDirectories: true)
+    let checkpoints = CheckpointDirectory(directory.path)
+    let error = try #require(throws: FormatError.self) { try checkpoints.publish(step: 7, files: [("model", [1])]) }
+    #expect(error.description == "\(last): expected a revision that has a next one, got the largest")
+    #expect(try directory.entries() == ["step-000000000007-\(Int.max)"])
+    try checkpoints.publish(step: 8, files: [("model", [1])])
+    #expect(try checkpoints.generations().map(\.step) == [7, 8])
+  }
+
   /// Elements of an unknown type take no bytes, however many a shape claims; layers are not made of them.
   @Test(
     arguments: [
