@@ -125,7 +125,8 @@ public struct ClippingCounts: Hashable, Sendable, Codable {
 
   private enum CodingKeys: CodingKey { case gradients, byNorm, byValue, skipped, zeroed, byUnit, scales, scaleSum }
 
-  /// Reads files that were written before there were units and scales, too.
+  /// Reads files that were written before there were units and scales, too. Throws `DecodingError` where a number cannot be
+  /// a count, or the sum of scales not a sum: from 0 to 2⁵³, so that none overflows when it is counted on from there.
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     gradients = try values.decode(Int.self, forKey: .gradients)
@@ -136,6 +137,11 @@ public struct ClippingCounts: Hashable, Sendable, Codable {
     byUnit = try values.decodeIfPresent(Int.self, forKey: .byUnit) ?? 0
     scales = try values.decodeIfPresent(Int.self, forKey: .scales) ?? 0
     scaleSum = try values.decodeIfPresent(Double.self, forKey: .scaleSum) ?? 0
+    let counts = [gradients, byNorm, byValue, skipped, zeroed, byUnit, scales]
+    guard counts.allSatisfy((0...(1 << 53)).contains), (0...0x1p53).contains(scaleSum) else {
+      let complaint = "counts: expected numbers from 0 to 2⁵³, got \(counts), and \(scaleSum) as a sum"
+      throw DecodingError.dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: complaint))
+    }
   }
 }
 

@@ -73,4 +73,20 @@ struct FuzzedFilesTests {
       #expect(text.count < 200 && !text.contains("\n"))
     }
   }
+
+  /// Counts from a checkpoint are added to.
+  @Test(
+    arguments: [
+      #""gradients": 9223372036854775807"#, #""skipped": -1"#, #""byUnit": 9223372036854775807"#,
+      #""scaleSum": 1e300"#, #""scaleSum": -1"#,
+    ])
+  func countsThatCannotBeDoNotDecode(_ field: String) throws {
+    let names = ["gradients", "byNorm", "byValue", "skipped", "zeroed", "byUnit", "scales", "scaleSum"]
+    let fields = names.map { field.contains("\"\($0)\"") ? field : "\"\($0)\": 7" }
+    let right = "{\(names.map { "\"\($0)\": 7" }.joined(separator: ","))}"
+    _ = try JSONDecoder().decode(ClippingCounts.self, from: Data(right.utf8))
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(ClippingCounts.self, from: Data("{\(fields.joined(separator: ","))}".utf8))
+    }
+  }
 }
