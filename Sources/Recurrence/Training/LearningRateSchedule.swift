@@ -163,6 +163,7 @@ extension LearningRateSchedule: Codable {
     case .reduceOnPlateau(let factor, let patience, let threshold, let cooldown, let minimum):
       guard factor > 0, factor < 1 else { return "factor: expected a number between 0 and 1, got \(factor)" }
       if patience < 0 { return "patience: expected at least 0, got \(patience)" }
+      if patience == .max { return "patience: expected at most 2⁶³ − 2, got \(patience)" }
       guard (0..<1).contains(threshold) else {
         return "threshold: expected a number from 0, less than 1, got \(threshold)"
       }
@@ -171,7 +172,7 @@ extension LearningRateSchedule: Codable {
         return "minimum: expected a number from 0 to the rate, \(baseRate), got \(minimum)"
       }
       guard let plateau, (minimum...baseRate).contains(plateau.rate), plateau.best?.isFinite ?? true,
-        plateau.waited >= 0, plateau.cooldownLeft >= 0
+        (0...patience).contains(plateau.waited), (0...cooldown).contains(plateau.cooldownLeft)
       else { return "plateau: expected the state of such a schedule, got \(plateau.map { "\($0)" } ?? "none")" }
       return nil
     }

@@ -89,4 +89,19 @@ struct FuzzedFilesTests {
       try JSONDecoder().decode(ClippingCounts.self, from: Data("{\(fields.joined(separator: ","))}".utf8))
     }
   }
+
+  /// What a plateau has waited is counted on, up to the patience.
+  @Test(
+    arguments: [
+      ("\"patience\":10", "\"patience\":\(Int.max)"), ("\"waited\":0", "\"waited\":\(Int.max)"),
+      ("\"waited\":0", "\"waited\":11"), ("\"cooldownLeft\":0", "\"cooldownLeft\":3"),
+    ])
+  func plateausThatCannotBeDoNotDecode(_ right: String, _ wrong: String) throws {
+    let encoded = try JSONEncoder().encode(LearningRateSchedule.reduceOnPlateau(1e-3, cooldown: 2))
+    let text = String(decoding: encoded, as: UTF8.self)
+    try #require(text.contains(right))
+    #expect(throws: DecodingError.self) {
+      try JSONDecoder().decode(LearningRateSchedule.self, from: Data(text.replacing(right, with: wrong).utf8))
+    }
+  }
 }
