@@ -189,9 +189,11 @@ enum ClassifyCommand: Command {
         throw Failure("\(saved.generation.path): expected 256 symbols in and \(labels.count) labels out, got others")
       }
       var sizes = ClassifierTraining<C>.Sizes()
-      (sizes.longest, sizes.batch) = (longest, 1)
+      let bytes = Array(text.utf8)
+      // Memory for the text that there is, not for the longest that a file claims to read.
+      (sizes.longest, sizes.batch) = (min(longest, max(1, bytes.count)), 1)
       var classifier = TextClassifier(network, sizes, threads: 1)
-      try say(classifier.logits([Array(text.utf8)])[0], labels, log)
+      try say(classifier.logits([bytes])[0], labels, log)
     }
     try open(saved.model.cell.cell)
   }
