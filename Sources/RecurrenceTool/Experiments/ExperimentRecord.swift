@@ -72,8 +72,9 @@ struct ExperimentRecord: Codable {
   /// Whether its counts can be those of a run.
   private var isPossible: Bool {
     let counts = 0...1_000_000_000_000
-    return counts.dropFirst().contains(updates) && counts.contains(sequences) && counts.contains(skipped)
+    return updates > 0 && counts.contains(updates) && counts.contains(sequences) && counts.contains(skipped)
       && counts.contains(tested) && updatesToSuccess.map { (1...updates).contains($0) } ?? true
+      && seed <= UInt64(Int.max) && (0..<1e12).contains(seconds)
   }
 
   /// The records of a file of lines.
