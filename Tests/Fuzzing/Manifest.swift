@@ -24,5 +24,5 @@ for name in fuzzTargets {
   package.targets.append(
     .executableTarget(
       name: "Fuzz\(name)", dependencies: ["FuzzingSupport", "Recurrence", "RecurrenceTool"],
-      path: "Tests/Fuzzing/Targets", sources: ["\(name).swift"], swiftSettings: instrumented, linkerSettings: linked))
+      path: "Tests/Fuzzing/Targets/\(name)", swiftSettings: instrumented, linkerSettings: linked))
 }
