@@ -23,7 +23,7 @@ struct Plant: Sendable {
     guard let fault else { return }
     unsafe Self.inputs += 1
     // For a few inputs to take their time.
-    if fault == .slow { usleep(300_000) }
+    if fault == .slow { usleep(1_000_000) }
     if unsafe Self.inputs < Self.delay { return }
     switch fault {
     case .claim: Fuzzer.claim(unsafe Self.inputs < Self.delay, "a planted one")
