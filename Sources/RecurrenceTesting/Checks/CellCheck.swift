@@ -9,7 +9,7 @@ public enum CellCheck: String, CaseIterable, Sendable {
   // Of batches.
   case permutation, rows, padding
   // Of time.
-  case split, truncation, streaming, inference, recomputation
+  case split, truncation, streaming, inference, recomputation, chunks
   // Of memory and threads.
   case threads, poison, reuse, aliasing
   // Of what is done with the gradient.
@@ -35,9 +35,10 @@ public enum CellCheck: String, CaseIterable, Sendable {
     case .streaming: "step by step gives the bits of the sequence"
     case .inference: "a pass without a tape gives the bits of one with it"
     case .recomputation: "a tape that keeps few steps gives the same bits"
+    case .chunks: "a pass longer than the drivers' chunks gives the bits of one that is kept in short pieces"
     case .threads: "any number of threads gives the same bits"
     case .poison: "memory full of NaN reaches no result"
-    case .reuse: "a tape that held a longer sequence and a larger batch gives the same bits, twice"
+    case .reuse: "a tape that held a longer sequence, a larger batch and other parameters gives the same bits, twice"
     case .aliasing: "states read and written in one place give the bits of states in two"
     case .clipping: "clipping limits norm and elements, turns no direction, and does nothing twice"
     }
@@ -83,6 +84,7 @@ public enum CellCheck: String, CaseIterable, Sendable {
     case .streaming: try trial.streaming()
     case .inference: try trial.inference()
     case .recomputation: try trial.recomputation()
+    case .chunks: try trial.chunks()
     case .threads: try trial.threads()
     case .poison: try trial.poison()
     case .reuse: try trial.reuse()

@@ -22,16 +22,28 @@ extension Trial {
       })
   }
 
+  /// Before, the tape held a larger pass with other parameters and, where this one is not ragged, with lengths: nothing that
+  /// was made of them may last.
   func reuse() throws -> CheckVerdict {
     var larger = problem.reseeded(3)
     larger.shape = ProblemShape(
       steps: shape.steps + 2, batch: shape.batch + 3, inputs: shape.inputs, units: shape.units, layers: shape.layers)
-    var tape = stack.makeTape(
-      steps: larger.shape.steps, batch: larger.shape.batch, threads: 2, ragged: true, keeping: nil, smallestSplit: 0)
-    _ = try stack.solve(Operands(larger, states: C.states.count), tape: &tape)
-    let again = [try stack.solve(operands, tape: &tape), try stack.solve(operands, tape: &tape)]
+    if shape.lengths == nil { larger.shape.lengths = (0..<larger.shape.batch).map { $0 % (larger.shape.steps + 1) } }
+    var other = stack
+    other.parameters.values = larger.parameters(layout).map { Scalar($0) }
+    let before = Operands<Scalar>(larger, states: C.states.count)
     return try first(
-      again.map { solution in { [self] in try compareBits(solution, "a tape that was used before") } })
+      [nil, 2].map { (keeping: Int?) in
+        { [self] in
+          var tape = stack.makeTape(
+            steps: larger.shape.steps, batch: larger.shape.batch, threads: 2, ragged: true, keeping: keeping,
+            smallestSplit: 0)
+          _ = try other.solve(before, tape: &tape)
+          let again = [try stack.solve(operands, tape: &tape), try stack.solve(operands, tape: &tape)]
+          return try first(
+            again.map { solution in { [self] in try compareBits(solution, "a tape that was used before") } })
+        }
+      })
   }
 
   /// `solution` reads and writes states, and their gradients, in one place. Here they are apart.

@@ -93,6 +93,31 @@ extension Trial {
   }
 }
 
+// MARK: Chunks
+
+extension Trial {
+  /// Drivers cut a pass into chunks whose pre-activations, and whose derivatives, stay in cache. The sizes of the battery fit
+  /// one; here the same cell and widths run for so long that there are several.
+  func chunks() throws -> CheckVerdict {
+    guard problem.seed % 4 == 0 else { return .skipped("long passes for one problem in four") }
+    var long = problem
+    let planes = C.gates.count + C.gates.count { $0.isApart }
+    let row = planes * shape.units * shape.layers * MemoryLayout<Scalar>.stride
+    // A megabyte of derivatives: twice what a chunk takes.
+    long.shape.batch = 37
+    long.shape.steps = max(20, (1 << 20) / (37 * row) + 1)
+    long.shape.lengths = shape.lengths.map { _ in
+      (0..<37).map { b in b == 0 ? long.shape.steps : (b * b * long.shape.steps / 2 + 7 * b) % (long.shape.steps + 1) }
+    }
+    return try Trial(cell, long, kernels: kernels).inPieces()
+  }
+
+  private func inPieces() throws -> CheckVerdict {
+    try compareBits(
+      stack.solve(operands, SolutionPath(threads: 2, keeping: 7)), "a long pass on a tape that keeps 7 steps")
+  }
+}
+
 /// A place for a value that cannot be copied.
 final class TapeBox<Scalar: RecurrenceScalar> {
   var tape: Tape<Scalar>
