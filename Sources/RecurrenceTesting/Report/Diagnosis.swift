@@ -4,7 +4,7 @@ import Recurrence
 struct Diagnosis<C: Cell, Scalar: RecurrenceScalar> {
   let trial: Trial<C, Scalar>
 
-  private var precision: Double { Scalar.self == Float.self ? 1e-4 : 1e-9 }
+  var precision: Double { Scalar.self == Float.self ? 1e-4 : 1e-9 }
 
   /// The likely cause, nil where no known pattern fits.
   func cause() -> String? {
@@ -15,8 +15,9 @@ struct Diagnosis<C: Cell, Scalar: RecurrenceScalar> {
     func wrong(_ expected: [Reference<C>.Tensor]) -> [Int] {
       gradients.filter { Pattern.distance(tensors[$0], expected[$0].values) > precision }
     }
+    if let sentence = independence() { return sentence }
     let known = wrong(reference.tensors)
-    guard !known.isEmpty else { return nil }
+    guard !known.isEmpty else { return inference() }
     // Where the cell's own backward is wrong, the drivers need no explanation.
     if let cell = trial.cell as? any DifferentiatedCell,
       let sentence = PointwiseTrial(seed: trial.problem.seed).cause(cell)
@@ -25,6 +26,7 @@ struct Diagnosis<C: Cell, Scalar: RecurrenceScalar> {
     }
     if let sentence = offByOne(tensors, known, reference) { return sentence }
     if let sentence = forgotten(tensors, wrong) { return sentence }
+    if let sentence = transposedWay(tensors[3], reference) { return sentence }
     for index in known {
       let pattern = Pattern(
         place: trial.places[index], found: tensors[index], expected: reference.tensors[index].values,
@@ -54,16 +56,16 @@ struct Diagnosis<C: Cell, Scalar: RecurrenceScalar> {
     var operands = Operands<Double>(trial.problem, states: C.states.count)
     let (shape, own) = (trial.shape, operands)
     let width = shape.batch * shape.units
-    if shape.steps > 0 {
-      for index in 0..<(shape.steps * width) where index < width { operands.outputGradients[index] = 0 }
-      if wrong(reference.pullBack(operands)).isEmpty { return "a term is missing: ∂L/∂outputs of the first step" }
-      operands = own
-      for index in ((shape.steps - 1) * width)..<(shape.steps * width) { operands.outputGradients[index] = 0 }
-      if wrong(reference.pullBack(operands)).isEmpty { return "a term is missing: ∂L/∂outputs of the last step" }
-      operands = own
-      operands.outputGradients = operands.outputGradients.map { _ in 0 }
-      if wrong(reference.pullBack(operands)).isEmpty { return "a term is missing: ∂L/∂outputs" }
-    }
+    // In one step the first, the last and the final cannot be told apart.
+    if shape.steps < 2 { return nil }
+    for index in 0..<width { operands.outputGradients[index] = 0 }
+    if wrong(reference.pullBack(operands)).isEmpty { return "a term is missing: ∂L/∂outputs of the first step" }
+    operands = own
+    for index in ((shape.steps - 1) * width)..<(shape.steps * width) { operands.outputGradients[index] = 0 }
+    if wrong(reference.pullBack(operands)).isEmpty { return "a term is missing: ∂L/∂outputs of the last step" }
+    operands = own
+    operands.outputGradients = operands.outputGradients.map { _ in 0 }
+    if wrong(reference.pullBack(operands)).isEmpty { return "a term is missing: ∂L/∂outputs" }
     for (state, name) in C.states.enumerated() {
       operands = own
       let size = shape.layers * width
@@ -79,26 +81,30 @@ struct Diagnosis<C: Cell, Scalar: RecurrenceScalar> {
     for index in wrong {
       let place = trial.places[index]
       guard let layer = place.layer, ["∂L/∂U", "∂L/∂W"].contains(place.name) else { continue }
-      for shift in [1, -1] {
-        let guess = outerProducts(place.name == "∂L/∂U", layer, shift: shift, reference)
+      for (shift, first) in [(1, 0), (1, 1), (-1, 0)] {
+        let guess = outerProducts(place.name == "∂L/∂U", layer, shift: shift, from: first, reference)
         if Pattern.distance(found[index], guess) <= precision {
           let (letter, right) = place.name == "∂L/∂U" ? ("h", "t−1") : ("x", "t")
           let other = place.name == "∂L/∂U" ? (shift > 0 ? "t" : "t−2") : (shift > 0 ? "t+1" : "t−1")
           return
             "off by one step: \(place.title) is Σ δa_t \(letter)_{\(other)}ᵀ and should be Σ δa_t \(letter)_{\(right)}ᵀ"
+            + (first > 0 ? ", the first step excepted" : "")
         }
       }
     }
     return nil
   }
 
-  /// Σ δa_t · operand_{t + shift}ᵀ; operands beyond the ends are zero.
-  private func outerProducts(_ isRecurrent: Bool, _ layer: Int, shift: Int, _ reference: Reference<C>) -> [Double] {
+  /// Σ δa_t · operand_{t + shift}ᵀ; operands beyond the ends are zero, and steps before `first` are not shifted.
+  private func outerProducts(
+    _ isRecurrent: Bool, _ layer: Int, shift: Int, from first: Int, _ reference: Reference<C>
+  ) -> [Double] {
     let visits = reference.visits.filter { $0.layer == layer }
     let units = trial.shape.units
     let columns = isRecurrent ? units : layer == 0 ? trial.shape.inputs : units
     var sum = [Double](repeating: 0, count: C.gates.count * units * columns)
     for visit in visits {
+      let shift = visit.t < first ? 0 : shift
       let operand: [TracedNumber]
       if isRecurrent && shift == 1 {
         operand = visit.states[0]

@@ -49,7 +49,9 @@ struct Pattern {
   static func sentence(_ owner: String, _ factor: Double) -> String {
     if abs(factor) < 1e-9 { return "a term is missing: \(owner) is zero" }
     if abs(factor + 1) < 1e-6 { return "a sign: \(owner) is the negative of what it should be" }
-    return "a factor: \(owner) is \(shortened(factor)) times what it should be"
+    // Close to 1, three digits would hide what is wrong.
+    let number = abs(factor - 1) < 0.05 ? "\((factor * 1e6).rounded() / 1e6)" : shortened(factor)
+    return "a factor: \(owner) is \(number) times what it should be"
       + (abs(factor - 1) < 0.05 ? " (\(shortened((factor - 1) * 100)) % off)" : "")
   }
 
@@ -98,14 +100,27 @@ struct Pattern {
       guard seen.count < place.axes[axis].count else { return nil }
       switch place.axes[axis] {
       case .numbers(let name, let count):
-        let isRun = seen.last! - seen.first! + 1 == seen.count
-        let list =
-          isRun && seen.count > 2 ? "\(seen.first!)–\(seen.last!)" : seen.map(String.init).joined(separator: ", ")
-        return "\(name)\(seen.count > 1 ? "s" : "") \(list) of 0–\(count - 1)"
+        return "\(name)\(seen.count > 1 ? "s" : "") \(ranges(seen)) of 0–\(count - 1)"
       case .names(let name, let names):
         return "\(name)\(seen.count > 1 ? "s" : "") \(seen.map { names[$0] }.joined(separator: ", "))"
       }
     }
     return parts.isEmpty ? nil : "only " + parts.joined(separator: "; ")
+  }
+
+  /// Numbers in ascending order, such as `0–3, 5, 7, 8`; of many ranges the first four.
+  private static func ranges(_ numbers: [Int]) -> String {
+    var runs: [ClosedRange<Int>] = []
+    for number in numbers {
+      if let last = runs.last, last.upperBound + 1 == number {
+        runs[runs.count - 1] = last.lowerBound...number
+      } else {
+        runs.append(number...number)
+      }
+    }
+    let texts = runs.prefix(4).map { run in
+      run.count > 2 ? "\(run.lowerBound)–\(run.upperBound)" : run.map(String.init).joined(separator: ", ")
+    }
+    return texts.joined(separator: ", ") + (runs.count > 4 ? ", …" : "")
   }
 }
