@@ -45,7 +45,8 @@ private struct Driver {
       fatalError("MutationDriver: expected the name of a cell, got \(names)")
     }
     print("problems\t\(report.problems)\t\(report.setting)")
-    for failure in report.failures {
+    // The most telling comes first.
+    for failure in (report.mostTelling.map { [$0] } ?? []) + report.failures {
       let fields: [String?] = [
         "failure", failure.check.rawValue, failure.precision, "\(failure.instructionSet)", failure.mismatch.location,
         failure.cause, failure.whereabouts, "\(failure.problem.shape)",
