@@ -46,7 +46,7 @@ struct DocumentedCode {
     var blocks: [(name: String, lines: [String])] = []
     var isInside = false
     for line in try Self.lines(source) {
-      if let name = line.wholeMatch(of: / *\/\/ page: (.*)/)?.1 {
+      if let name = line.wholeMatch(of: /\s*\/\/ page: (.*)/)?.1 {
         isInside = name != "end"
         if isInside { blocks.append((String(name), [])) }
       } else if isInside {
