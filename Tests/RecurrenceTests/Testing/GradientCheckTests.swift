@@ -10,18 +10,26 @@ struct GradientCheckTests {
     mutating func visit<C: Cell>(_ cell: C) throws {
       let shapes = NetworkShape.all.enumerated().filter { !SuiteSettings.isThin || $0.offset % 9 == 0 }
       for (stream, shape) in shapes {
-        var random = SeededRandom(stream: stream)
-        let network: SequenceNetwork<C, Double> = shape.network(cell, .selected)
-        let problem = NetworkProblem<Double>(shape, states: C.states.count, &random)
-        var states = network.recurrent.makeStates(batch: shape.batch)
-        states.values = problem.initial
-        let report = try checkGradient(
-          of: network, problem.input, targets: problem.targets, steps: shape.steps, batch: shape.batch,
-          readout: shape.readout, lengths: shape.lengths, weights: problem.weights, states: states, threads: 2,
-          seed: SuiteSettings.seed)
-        #expect(report.lines.contains { $0.tolerance != nil }, "\(report)")
-        count += report.lines.count
+        for kernels in SuiteSettings.isThin ? [.selected] : Kernels<Double>.supported {
+          try visit(cell, shape, stream, kernels)
+        }
       }
+    }
+
+    private mutating func visit<C: Cell>(
+      _ cell: C, _ shape: NetworkShape, _ stream: Int, _ kernels: Kernels<Double>
+    ) throws {
+      var random = SeededRandom(stream: stream)
+      let network: SequenceNetwork<C, Double> = shape.network(cell, kernels)
+      let problem = NetworkProblem<Double>(shape, states: C.states.count, &random)
+      var states = network.recurrent.makeStates(batch: shape.batch)
+      states.values = problem.initial
+      let report = try checkGradient(
+        of: network, problem.input, targets: problem.targets, steps: shape.steps, batch: shape.batch,
+        readout: shape.readout, lengths: shape.lengths, weights: problem.weights, states: states, threads: 2,
+        seed: SuiteSettings.seed)
+      #expect(report.lines.allSatisfy { $0.tolerance != nil }, "\(kernels.label): \(report)")
+      count += report.lines.count
     }
   }
 
