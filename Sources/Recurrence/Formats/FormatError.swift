@@ -34,10 +34,15 @@ extension FormatError {
   package static func quote(_ text: String) -> String {
     let limit = 80
     var line = ""
-    for scalar in text.unicodeScalars.prefix(limit) {
-      line.unicodeScalars.append(contentsOf: scalar.escaped(asASCII: false).unicodeScalars)
+    var length = 0
+    for scalar in text.unicodeScalars {
+      // What is written counts, not what is read: one scalar may take eight to spell.
+      let spelling = scalar.escaped(asASCII: false).unicodeScalars
+      length += spelling.count
+      if length > limit { return "\"\(line)…\"" }
+      line.unicodeScalars.append(contentsOf: spelling)
     }
-    return "\"\(line)\(text.unicodeScalars.count > limit ? "…" : "")\""
+    return "\"\(line)\""
   }
 
   package static func describe(_ shape: [Int]) -> String {

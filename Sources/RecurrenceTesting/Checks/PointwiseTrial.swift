@@ -187,6 +187,14 @@ extension PointwiseTrial {
     return missingIncoming(samples, found, expected, name(plane))
   }
 
+  /// Names of the planes of a kind.
+  private static func names(_ samples: [Sample], _ kind: String) -> [String] {
+    for group in samples[0].groups {
+      if case .names(kind, let names)? = group.place.axes.first { return names }
+    }
+    return []
+  }
+
   /// Errors only where a pre-activation is large.
   private func saturation(_ samples: [Sample], _ group: Int, _ plane: Int) -> String? {
     func isWrong(_ sample: Sample) -> Bool {
@@ -199,7 +207,7 @@ extension PointwiseTrial {
       let right = samples.filter { abs($0.unit.gates[gate]) < least }
       // Nothing at smaller values is wrong by the choice of `least`; there must be much of it.
       if least > 2, right.count * 4 > samples.count, wrong.count > 4 {
-        return "pre-activation \(gate) is beyond ±\(shortened(least))"
+        return "the pre-activation of \(Self.names(samples, "gate")[gate]) is beyond ±\(shortened(least))"
       }
     }
     return nil
@@ -217,8 +225,8 @@ extension PointwiseTrial {
       let size = difference.reduce(0) { $0 + abs($1) } / Double(difference.count)
       let small = others.reduce(0) { $0 + abs(difference[$1]) } / Double(max(1, others.count))
       if others.count >= 4, small < 0.1 * size {
-        return
-          "a term: what \(name) makes of the \(["first", "second", "third", "fourth"][min(state, 3)]) incoming derivative is wrong or missing"
+        let incoming = "∂L/∂\(Self.names(samples, "state")[state])_t"
+        return "a term: what \(name) makes of \(incoming) is wrong or missing"
       }
     }
     return nil

@@ -104,4 +104,13 @@ struct FuzzedFilesTests {
       try JSONDecoder().decode(LearningRateSchedule.self, from: Data(text.replacing(right, with: wrong).utf8))
     }
   }
+
+  /// A name of control characters, each of which takes six to spell, stays one line of a terminal.
+  @Test func namesOfControlCharactersStayShort() throws {
+    let name = String(repeating: "\u{7f}", count: 200)
+    let header = "{\"\(name)\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,9]}}"
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> (8 * $0)) }
+    let error = try #require(throws: FormatError.self) { try Safetensors(bytes: length + Array(header.utf8)) }
+    #expect(error.description.count < 300 && error.description.contains("\\u{7F}…"), "\(error)")
+  }
 }

@@ -27,8 +27,8 @@ struct BrokenCellTests {
       (.factor(0), "a term is missing: ∂L/∂(a f) in `backward` is zero"),
       (.swapped, "swapped: ∂L/∂(a g) in `backward` and that of o"),
       (.lostCarry, "a term is missing: ∂L/∂(state c) in `backward` is zero"),
-      (.lostArrival, "second incoming derivative"),
-      (.saturated, "saturation: ∂L/∂(a o) in `backward` is wrong only where pre-activation 2 is beyond ±8"),
+      (.lostArrival, "a term: what ∂L/∂(a f) in `backward` makes of ∂L/∂c_t"),
+      (.saturated, "saturation: ∂L/∂(a o) in `backward` is wrong only where the pre-activation of o is beyond ±8"),
     ])
   func mistakes(_ mistake: BrokenCell.Mistake, _ cause: String) throws {
     let failure = try #require(try find(mistake))
