@@ -39,6 +39,11 @@ void recurrence_processor_name(char name[49]);
 uint64_t recurrence_flush_subnormals(void);
 void recurrence_restore_subnormals(uint64_t mode);
 
+// Sets bytes. The ways that Swift has of saying so visit every byte, with a call for each, in a debug build.
+static inline void recurrence_set_bytes(void *memory, uint8_t value, uint64_t count) {
+  __builtin_memset(memory, value, count);
+}
+
 // Asks for the cache line at `address`, which need not be valid memory, to be brought near.
 static inline void recurrence_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 

@@ -59,7 +59,7 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
 
   /// Overwrites everything with NaN; tests see whether any of it reaches a result.
   func poison() {
-    for i in 0..<slab.count { unsafe base[i] = .nan }
+    unsafe Recurrence.poison(UnsafeMutableBufferPointer(start: base, count: slab.count))
   }
 
   func hidden(_ layer: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + at.hidden + layer * batch * units }

@@ -1,3 +1,4 @@
+import CProcessor
 import RecurrenceKernels
 
 /// The one owner of memory: `count` scalars at a 64-byte boundary, zero at first, freed with the owner; or borrowed.
@@ -19,7 +20,7 @@ import RecurrenceKernels
     }
     let rounded = max(Self.alignment, (bytes + Self.alignment - 1) / Self.alignment * Self.alignment)
     let raw = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: Self.alignment)
-    unsafe raw.initializeMemory(as: UInt8.self, repeating: 0, count: rounded)
+    unsafe recurrence_set_bytes(raw, 0, UInt64(rounded))
     unsafe base = raw.bindMemory(to: Scalar.self, capacity: rounded / MemoryLayout<Scalar>.stride)
     self.count = count
     isOwner = true
@@ -66,5 +67,15 @@ import RecurrenceKernels
 
 /// Sets numbers to zero. As bytes: where code is not specialised, `update(repeating:)` goes from element to element.
 func clear<Scalar: KernelScalar>(_ buffer: UnsafeMutableBufferPointer<Scalar>) {
-  unsafe UnsafeMutableRawBufferPointer(buffer).initializeMemory(as: UInt8.self, repeating: 0)
+  unsafe setBytes(buffer, 0)
+}
+
+/// Sets numbers to NaN.
+func poison<Scalar: KernelScalar>(_ buffer: UnsafeMutableBufferPointer<Scalar>) {
+  unsafe setBytes(buffer, 0xff)
+}
+
+private func setBytes<Scalar: KernelScalar>(_ buffer: UnsafeMutableBufferPointer<Scalar>, _ value: UInt8) {
+  guard let start = buffer.baseAddress else { return }
+  unsafe recurrence_set_bytes(start, value, UInt64(buffer.count * MemoryLayout<Scalar>.stride))
 }
