@@ -1,33 +1,39 @@
 import Recurrence
 
-/// What a battery runs.
+/// What a battery runs. Without problems, checks or precisions it traps with a sentence.
 public struct CellCheckOptions: Sendable {
   /// Random problems for each precision and instruction set.
   public var problems: Int
   /// The same seed gives the same problems on every processor with the same vector length.
   public var seed: UInt64
+  /// In this order, each once.
   public var checks: [CellCheck]
+  /// Scalar types that passes run in.
   public var precisions: Set<Precision>
   /// Every instruction set that runs here, or the one that this process uses.
   public var allInstructionSets: Bool
   /// Bound on T·B·L·H·(H + I) of a problem; the time of a check grows with it.
   public var mostWork: Int
 
+  /// A scalar type.
   public enum Precision: String, Hashable, Sendable, CaseIterable { case float = "Float", double = "Double" }
 
   public init(
     problems: Int = 24, seed: UInt64 = 1, checks: [CellCheck] = CellCheck.allCases,
     precisions: Set<Precision> = [.float, .double], allInstructionSets: Bool = false, mostWork: Int = 40_000
   ) {
-    if problems < 1 { fatalError("problems: expected at least 1, got \(problems)") }
-    if checks.isEmpty { fatalError("checks: expected at least one") }
-    if precisions.isEmpty { fatalError("precisions: expected at least one") }
     self.problems = problems
     self.seed = seed
     self.checks = checks
     self.precisions = precisions
     self.allInstructionSets = allInstructionSets
     self.mostWork = mostWork
+  }
+
+  fileprivate func check() {
+    if problems < 1 { fatalError("problems: expected at least 1, got \(problems)") }
+    if checks.isEmpty { fatalError("checks: expected at least one") }
+    if precisions.isEmpty { fatalError("precisions: expected at least one") }
   }
 }
 
@@ -70,6 +76,7 @@ extension CheckReport {
     self.init(cell: "\(C.self)", lines: options.checks.map { Line(check: $0) })
     seed = options.seed
     let names = options.precisions.map(\.rawValue).sorted().joined(separator: " and ")
+    options.check()
     setting =
       names + " on "
       + (options.allInstructionSets

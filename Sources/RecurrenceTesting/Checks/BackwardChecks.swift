@@ -15,6 +15,9 @@ package struct DerivedCell<Base: Cell>: Cell {
 extension Trial {
   /// The fused kernels, or the backward written by hand, against the gradient derived from `step`.
   func derived() -> CheckVerdict {
+    guard cell is any DifferentiatedCell || cell is RNN<Activation> else {
+      return .skipped("the cell has no backward of its own")
+    }
     let reference = reference()
     if let doubt = reference.doubt { return .skipped(doubt) }
     let derived = Self.makeStack(DerivedCell(cell), problem, kernels)

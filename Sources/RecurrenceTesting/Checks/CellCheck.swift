@@ -56,12 +56,17 @@ public enum CellCheck: String, CaseIterable, Sendable {
   ///
   /// - Parameters:
   ///   - scalar: the precision in which the passes run.
+  ///   - instructionSet: of the kernels, nil for those of this process. Traps where it does not run here.
   ///
   /// Throws what the passes throw: nothing, unless the library is broken.
   public func verdict<C: Cell, Scalar: RecurrenceScalar>(
-    of cell: C, _ scalar: Scalar.Type = Double.self, on problem: CellProblem
+    of cell: C, _ scalar: Scalar.Type = Double.self, on problem: CellProblem, instructionSet: InstructionSet? = nil
   ) throws -> CheckVerdict {
-    try verdict(Trial(cell, problem, kernels: Kernels<Scalar>.selected))
+    guard let instructionSet else { return try verdict(Trial(cell, problem, kernels: Kernels<Scalar>.selected)) }
+    guard let kernels = Kernels<Scalar>(instructionSet) else {
+      fatalError("instructionSet: expected one that runs on this processor, got \(instructionSet)")
+    }
+    return try verdict(Trial(cell, problem, kernels: kernels))
   }
 
   func verdict<C: Cell, Scalar: RecurrenceScalar>(_ trial: Trial<C, Scalar>) throws -> CheckVerdict {

@@ -62,7 +62,7 @@ extension Trial {
       + zip(tensors[1].errors, operands.finalGradients).reduce(0) { $0 + $1.0 * abs(Double($1.1)) }
   }
 
-  /// Along one direction for each tensor. The step is 2⁻⁸ and halved twice; Richardson's extrapolation takes out the
+  /// Along one direction for each tensor. The step is 2⁻⁸ and halved three times; Richardson's extrapolation takes out the
   /// errors of second and fourth order, and what its last step changed bounds the error that is left.
   func differences() throws -> CheckVerdict {
     if let doubt = reference().doubt { return .skipped(doubt) }
@@ -76,7 +76,7 @@ extension Trial {
       let slope = try slope(direction)
       let tolerance = central.error + 2 * slope.error + 1e-14 * slope.magnitude
       // Not smooth enough at this distance for the difference to say much.
-      if !(tolerance <= 1e-4 * (slope.magnitude + abs(central.value)) + 1e-9 * central.magnitude) { continue }
+      if !(tolerance <= 1e-4 * (slope.magnitude + abs(central.value))) { continue }
       isJudged = true
       let difference = abs(slope.value - central.value)
       if difference > tolerance {
@@ -157,7 +157,7 @@ extension Trial {
     return direction
   }
 
-  /// The final states at the six points of a Richardson difference.
+  /// The final states at the points of a Richardson difference.
   private func states(
     along direction: Direction, _ distance: Double
   ) throws -> [(at: Double, states: [Double])] {

@@ -26,6 +26,7 @@ extension Trial {
     if let doubt = reference.doubt { return .skipped(doubt) }
     let solution = try solution().tensors(layout)
     var worst = 0.0
+    var isJudged = false
     for (index, direction) in directions() {
       let tangents = tangents(along: direction)
       let gradient = solution[index]
@@ -37,8 +38,9 @@ extension Trial {
       }
       let tolerance = 2 * error + 1e-13 * (magnitude + tangents.magnitude)
       let difference = abs(sum - tangents.derivative)
+      if sum.isFinite && !(tolerance <= 0.1 * (magnitude + tangents.magnitude)) { continue }
+      isJudged = true
       if !(difference <= tolerance) {
-        if !tolerance.isFinite { continue }
         return .failed(
           Mismatch(
             places[index], found: sum, expected: tangents.derivative, tolerance: tolerance,
@@ -46,7 +48,7 @@ extension Trial {
       }
       if difference > 0 { worst = max(worst, difference / tolerance) }
     }
-    return .passed(worst)
+    return isJudged ? .passed(worst) : .skipped("rounding may change the result by a tenth")
   }
 
   /// A direction in the operands of a run.
@@ -114,7 +116,7 @@ extension Trial {
     let solution = try windows(of: window, carriesGradient: false)
     var comparison = Comparison("truncated backpropagation", "the oracle, truncated")
     compare(solution, reference.tensors, Array(parameterPlaces) + [2], &comparison)
-    if let mismatch = comparison.mismatch { return .failed(mismatch) }
+    guard case .passed = comparison.verdict else { return comparison.verdict }
     return try compareBits(windows(of: shape.steps, carriesGradient: false), "one window of all steps")
   }
 }

@@ -35,8 +35,7 @@ struct PointwiseTrial {
   func verdict<D: DifferentiatedCell>(_ cell: D) -> CheckVerdict {
     var worst = 0.0
     var judged = 0
-    for sample in samples(cell, count: 64) {
-      judged += 1
+    for sample in samples(cell, count: 96) {
       var comparison = Comparison(
         "`\(sample.function)`", "the derivative of `\(sample.function == "backward" ? "step" : "operand")`")
       for group in sample.groups {
@@ -45,7 +44,9 @@ struct PointwiseTrial {
         comparison.add(
           group.place, group.found, group.expected, errors: group.errors.map { $0 + 1e-15 }, slack: 16)
       }
-      var values = Comparison("`forward`", "the equations")
+      var values =
+        sample.function == "backward"
+        ? Comparison("`forward`", "`step`") : Comparison("`savedOperand`", "`operand`")
       for value in sample.values {
         values.add(
           TensorPlace(name: value.name, layer: nil, axes: []), [value.found], [value.expected], errors: [value.error],
@@ -53,26 +54,33 @@ struct PointwiseTrial {
       }
       if comparison.mismatch != nil { return comparison.verdict }
       if values.mismatch != nil { return values.verdict }
+      guard case .passed = comparison.verdict else { continue }
+      judged += 1
       worst = max(worst, comparison.worst)
     }
-    return judged > 0 ? .passed(worst) : .skipped("every unit is at a kink")
+    return judged > 0 ? .passed(worst) : .skipped("every unit is at a kink, or overflows")
   }
 
   /// Units of all kinds, those at a kink left out.
-  func samples<D: DifferentiatedCell>(_ cell: D, count: Int) -> [Sample] {
+  ///
+  /// - Parameter only: the one state that a derivative comes in for, nil for all.
+  func samples<D: DifferentiatedCell>(_ cell: D, count: Int, only: Int? = nil) -> [Sample] {
     let planes = D.gates.count + D.gates.count { $0.isApart }
     let stages = 1 + (D.gates.map(\.stage).max() ?? 0)
     var generator = SeededGenerator(seed: seed)
     return (0..<count).flatMap { index -> [Sample] in
       // From gates that are almost linear to gates that are at their ends.
-      let scale = [1.0, 4, 12, 30][index % 4]
+      let scale = [1.0, 4, 12, 30, 100, 1000][index % 6]
       func draw(_ count: Int, _ scale: Double) -> [Double] {
         (0..<count).map { _ in scale * generator.uniform(in: -1...1) }
       }
-      let unit = Unit(
-        gates: draw(planes, scale), states: draw(D.states.count, index % 8 < 4 ? 1 : 3),
-        units: draw(D.unitParameters.count, 1), gradients: draw(D.states.count, 1),
-        operandGradient: generator.uniform(in: -1...1))
+      var unit = Unit(
+        gates: draw(planes, scale), states: draw(D.states.count, [1, 3, 20][index / 6 % 3]),
+        units: draw(D.unitParameters.count, index % 4 == 3 ? 5 : 1),
+        gradients: draw(D.states.count, index % 5 == 4 ? 100 : 1), operandGradient: generator.uniform(in: -1...1))
+      if let only {
+        for state in unit.gradients.indices where state != only { unit.gradients[state] = 0 }
+      }
       return (0..<stages).compactMap { sample(cell, unit, stage: $0) }
     }
   }
@@ -116,7 +124,7 @@ struct PointwiseTrial {
       (name: D.states[$0], found: forward[$0].value, expected: results[$0].value, error: results[$0].error)
     }
     if stage == 1 {
-      values = [("savedOperand", cell.savedOperand(backwardInput).value, operand.value, operand.error)]
+      values = [("operand", cell.savedOperand(backwardInput).value, operand.value, operand.error)]
     }
     return Sample(
       unit: unit, function: stage == 0 ? "backward" : "operandBackward",
@@ -124,7 +132,24 @@ struct PointwiseTrial {
         group("pre-activation", planes, own.gates, gates),
         group("state before the step", D.states, own.previous, states),
         group("unit parameter", D.unitParameters, own.units, units),
+        stage == 0 ? totals(cell, backwardInput, unit, results, states, adjoints) : nil,
       ].compactMap { $0 }, values: values)
+  }
+
+  /// `totalGradients`, where the cell has its own and each state after the step is a number of its own.
+  private func totals<D: DifferentiatedCell>(
+    _ cell: D, _ input: CellBackwardInput<PlainNumber>, _ unit: Unit, _ results: Planes<TracedNumber>,
+    _ states: [TracedNumber], _ adjoints: Trace.Adjoints
+  ) -> Sample.Group? {
+    let own = cell.totalGradients(input)
+    let after = D.states.indices.map { results[$0] }
+    let found = D.states.indices.map { own[$0].value }
+    let nodes = Set(after.map(\.node)).subtracting(states.map(\.node)).subtracting([-1])
+    guard found != unit.gradients, nodes.count == after.count else { return nil }
+    return Sample.Group(
+      place: TensorPlace(
+        name: "`totalGradients`, ∂L/∂(state after the step)", layer: nil, axes: [.names("state", D.states)]),
+      found: found, expected: after.map(adjoints.value), errors: after.map(adjoints.error))
   }
 
   private func input<V: PointwiseValue>(_ gates: [V], _ states: [V], _ units: [V]) -> CellInput<V> {
@@ -149,30 +174,37 @@ extension [TensorPlace.Axis] {
 extension PointwiseTrial {
   /// The mistake in a backward that would explain its errors, nil where it makes none or no known one fits.
   func cause<D: DifferentiatedCell>(_ cell: D) -> String? {
-    let samples = samples(cell, count: 256)
+    let samples = samples(cell, count: 288)
+    for sample in samples {
+      for value in sample.values where !(abs(value.found - value.expected) <= 8 * value.error) {
+        return sample.function == "backward"
+          ? "`forward` is not `step`: it gives another \(value.name)" : "`savedOperand` is not `operand`"
+      }
+    }
     for function in ["backward", "operandBackward"] {
       let own = samples.filter { $0.function == function }
-      guard let groups = own.first?.groups else { continue }
-      for group in groups.indices {
-        if let sentence = cause(own, group, function) { return sentence }
+      for group in 0..<(own.map(\.groups.count).max() ?? 0) {
+        let sentence = cause(own, group, function) { state in
+          self.samples(cell, count: 288, only: state).filter { $0.function == function }
+        }
+        if let sentence { return sentence }
       }
     }
     return nil
   }
 
-  private func cause(_ samples: [Sample], _ group: Int, _ function: String) -> String? {
+  private func cause(
+    _ samples: [Sample], _ group: Int, _ function: String, _ only: (Int) -> [Sample]
+  ) -> String? {
+    // Totals are compared only where a cell's differ from what comes in.
+    let samples = samples.filter { $0.groups.count > group }
     guard case .names(let kind, let names)? = samples.first?.groups[group].place.axes.first else { return nil }
     func column(_ plane: Int, _ path: KeyPath<Sample.Group, [Double]>) -> [Double] {
       samples.map { $0.groups[group][keyPath: path][plane] }
     }
     let symbol = kind == "gate" ? "a" : kind == "state" ? "state" : "parameter"
     func name(_ plane: Int) -> String { "∂L/∂(\(symbol) \(names[plane])) in `\(function)`" }
-    let wrong = names.indices.filter { plane in
-      samples.contains { sample in
-        let own = sample.groups[group]
-        return !(abs(own.found[plane] - own.expected[plane]) <= 16 * (own.errors[plane] + 1e-15))
-      }
-    }
+    let wrong = names.indices.filter { plane in samples.contains { $0.isWrong(group, plane) } }
     guard let plane = wrong.first else { return nil }
     for other in wrong.dropFirst() {
       if Pattern.distance(column(plane, \.found), column(other, \.expected)) < 1e-9,
@@ -184,7 +216,12 @@ extension PointwiseTrial {
     let (found, expected) = (column(plane, \.found), column(plane, \.expected))
     if let factor = Pattern.factor(found, expected, 1e-9) { return Pattern.sentence(name(plane), factor) }
     if let gate = saturation(samples, group, plane) { return "saturation: \(name(plane)) is wrong only where \(gate)" }
-    return missingIncoming(samples, found, expected, name(plane))
+    guard function == "backward" else { return nil }
+    // A backward is linear: what it makes of each incoming derivative can be looked at by itself.
+    let states = samples[0].unit.gradients.indices
+    let guilty = states.filter { state in only(state).contains { $0.groups.count > group && $0.isWrong(group, plane) } }
+    guard states.count > 1, guilty.count == 1 else { return nil }
+    return "a term: what \(name(plane)) makes of ∂L/∂\(Self.names(samples, "state")[guilty[0]])_t is wrong or missing"
   }
 
   /// Names of the planes of a kind.
@@ -195,40 +232,26 @@ extension PointwiseTrial {
     return []
   }
 
-  /// Errors only where a pre-activation is large.
+  /// Errors only where one pre-activation is large: of several that are, the one that leaves most units right.
   private func saturation(_ samples: [Sample], _ group: Int, _ plane: Int) -> String? {
-    func isWrong(_ sample: Sample) -> Bool {
-      let own = sample.groups[group]
-      return abs(own.found[plane] - own.expected[plane]) > 16 * (own.errors[plane] + 1e-15)
-    }
-    let wrong = samples.filter(isWrong)
+    let wrong = samples.filter { $0.isWrong(group, plane) }
+    var best: (gate: Int, least: Double, right: Int)?
     for gate in samples[0].unit.gates.indices {
       let least = wrong.map { abs($0.unit.gates[gate]) }.min() ?? 0
-      let right = samples.filter { abs($0.unit.gates[gate]) < least }
+      let right = samples.count { abs($0.unit.gates[gate]) < least }
       // Nothing at smaller values is wrong by the choice of `least`; there must be much of it.
-      if least > 2, right.count * 4 > samples.count, wrong.count > 4 {
-        return "the pre-activation of \(Self.names(samples, "gate")[gate]) is beyond ±\(shortened(least))"
-      }
+      if least > 2, right * 4 > samples.count, wrong.count > 4, right > best?.right ?? 0 { best = (gate, least, right) }
     }
-    return nil
+    return best.map {
+      "the pre-activation of \(Self.names(samples, "gate")[$0.gate]) is beyond ±\(shortened($0.least))"
+    }
   }
+}
 
-  /// A result that does not depend on one of the incoming derivatives, and should.
-  private func missingIncoming(
-    _ samples: [Sample], _ found: [Double], _ expected: [Double], _ name: String
-  ) -> String? {
-    // Both are linear in the incoming derivatives: the rest must be a multiple of one of them, sample by sample, that
-    // vanishes with it. Correlate the difference with each.
-    let difference = zip(expected, found).map { $0 - $1 }
-    for state in samples[0].unit.gradients.indices where samples[0].unit.gradients.count > 1 {
-      let others = samples.indices.filter { abs(samples[$0].unit.gradients[state]) < 0.05 }
-      let size = difference.reduce(0) { $0 + abs($1) } / Double(difference.count)
-      let small = others.reduce(0) { $0 + abs(difference[$1]) } / Double(max(1, others.count))
-      if others.count >= 4, small < 0.1 * size {
-        let incoming = "∂L/∂\(Self.names(samples, "state")[state])_t"
-        return "a term: what \(name) makes of \(incoming) is wrong or missing"
-      }
-    }
-    return nil
+extension PointwiseTrial.Sample {
+  /// Whether a plane of a group is farther from the truth than a formula of the user's own may be.
+  fileprivate func isWrong(_ group: Int, _ plane: Int) -> Bool {
+    let own = groups[group]
+    return !(abs(own.found[plane] - own.expected[plane]) <= 16 * (own.errors[plane] + 1e-15))
   }
 }

@@ -60,7 +60,7 @@ struct Reference<C: Cell> {
       + zip(run.final, operands.finalGradients).map { (number: $0, weight: $1) }
     let adjoints = source.trace.pullBack(seeds)
     func values(_ numbers: [TracedNumber]) -> Tensor {
-      Tensor(values: numbers.map(\.value), errors: numbers.map(\.error))
+      Tensor(values: numbers.map(\.value), errors: numbers.map { $0.error(in: source.trace) })
     }
     func derivatives(_ numbers: some Sequence<TracedNumber>) -> Tensor {
       Tensor(values: numbers.map(adjoints.value), errors: numbers.map(adjoints.error))

@@ -20,7 +20,7 @@ public final class Trace {
   /// What flushing a subnormal number to zero may cost.
   let smallest: Double
   let largest: Double
-  private let isFloat: Bool
+  let isFloat: Bool
   /// The longest sum that a derivative is accumulated in.
   private let terms: Double
   private var edges: [Edge] = []
@@ -51,11 +51,6 @@ public final class Trace {
   public func variable(_ value: Double) -> TracedNumber {
     ends.append(edges.count)
     return TracedNumber(value: value, error: 0, node: Int32(ends.count - 1), trace: self)
-  }
-
-  /// What rounding a constant of the cell's equations to the judged precision costs.
-  func constantError(_ value: Double) -> Double {
-    isFloat && Double(Float(value)) != value ? abs(value) * unit : 0
   }
 
   /// The result of an operation. `error` is what its arguments' errors amount to; its own rounding is added.

@@ -3,10 +3,13 @@ import Recurrence
 /// A check that a cell did not pass: the smallest problem that shows it, where, by how much, and why if a known mistake
 /// fits.
 public struct CheckFailure: Error, CustomStringConvertible, Sendable {
+  /// The cell's type.
   public let cell: String
+  /// The law that is broken.
   public let check: CellCheck
   /// `Float` or `Double`.
   public let precision: String
+  /// Of the kernels.
   public let instructionSet: InstructionSet
   /// The smallest problem that fails.
   public let problem: CellProblem
@@ -28,7 +31,10 @@ public struct CheckFailure: Error, CustomStringConvertible, Sendable {
     if let cause { lines.append("  likely cause: \(cause)") }
     if problem.regime == .saturating { lines.append("  only with saturated gates: smaller operands do not show it") }
     lines.append("  smallest problem: \(problem.shape)")
-    lines.append("  again: try CellCheck.\(check.rawValue).verdict(of: cell, \(precision).self, on: \(problem))")
+    let set =
+      instructionSet == KernelSelection.current.instructionSet
+      ? "" : ", instructionSet: InstructionSet(rawValue: \"\(instructionSet)\")"
+    lines.append("  again: try CellCheck.\(check.rawValue).verdict(of: cell, \(precision).self, on: \(problem)\(set))")
     return lines.joined(separator: "\n")
   }
 }
@@ -58,7 +64,11 @@ extension CheckFailure {
     self.original = original
     self.mismatch = worst
     whereabouts = Pattern.whereabouts(mismatch.place, wrong: mismatch.wrong)
-    cause = Self.causes(smallest, original).lazy.compactMap { Diagnosis(trial: trial($0)).cause() }.first
+    if check == .pointwise, let cell = cell as? any DifferentiatedCell {
+      cause = PointwiseTrial(seed: original.seed).cause(cell)
+    } else {
+      cause = Self.causes(smallest, original).lazy.compactMap { Diagnosis(trial: trial($0)).cause() }.first
+    }
   }
 
   /// Problems in which patterns show: as few steps and layers as the smallest that fails, and enough units and sequences

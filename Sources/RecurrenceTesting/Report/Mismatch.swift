@@ -2,7 +2,8 @@ import Foundation
 import Recurrence
 
 /// Where a tensor is not what it should be.
-public struct Mismatch: Sendable {
+public struct Mismatch: CustomStringConvertible, Sendable {
+  /// Which tensor.
   public let place: TensorPlace
   /// Index of the worst element; nil where a whole tensor was looked at along one direction.
   public let index: Int?
@@ -25,7 +26,7 @@ public struct Mismatch: Sendable {
   }
 
   public var description: String {
-    let limit = tolerance == 0 ? "the bits should be the same" : "allowed is a difference of \(shortened(tolerance))"
+    let limit = tolerance == 0 ? "no difference is allowed" : "allowed is a difference of \(shortened(tolerance))"
     let count =
       index == nil || values.found.isEmpty ? "" : "; \(wrong.count) of \(values.found.count) elements are wrong"
     return "\(location): \(sources.found) gives \(found), \(sources.expected) \(expected); \(limit)\(count)"
@@ -57,18 +58,7 @@ public struct Mismatch: Sendable {
 }
 
 /// Three significant digits.
-func shortened(_ number: Double) -> String {
-  guard number.isFinite, number != 0 else { return "\(number)" }
-  let magnitude = number.magnitude
-  if magnitude >= 0.001 && magnitude < 1000 {
-    let scale = 100 / pow10(Int(log10(magnitude).rounded(.down)))
-    return "\((number * scale).rounded() / scale)"
-  }
-  let exponent = Int(log10(magnitude).rounded(.down))
-  return "\(((number / pow10(exponent)) * 100).rounded() / 100)e\(exponent)"
-}
-
-private func pow10(_ exponent: Int) -> Double { pow(10, Double(exponent)) }
+func shortened(_ number: Double) -> String { String(format: "%.3g", number) }
 
 /// Compares tensors and keeps the worst.
 struct Comparison {
@@ -135,14 +125,23 @@ struct Comparison {
 }
 
 /// What one check says of one problem.
-public enum CheckVerdict: Sendable {
+public enum CheckVerdict: CustomStringConvertible, Sendable {
   /// The largest error, as a fraction of what is allowed; 0 where bits agree.
   case passed(Double)
   /// Nothing could be said, and why.
   case skipped(String)
   case failed(Mismatch)
 
-  var isFailure: Bool {
+  public var isFailure: Bool {
     if case .failed = self { true } else { false }
+  }
+
+  public var description: String {
+    switch self {
+    case .passed(0): "passed, exactly"
+    case .passed(let ratio): "passed, with \(shortened(ratio)) of what is allowed"
+    case .skipped(let reason): "skipped: \(reason)"
+    case .failed(let mismatch): "failed: \(mismatch)"
+    }
   }
 }

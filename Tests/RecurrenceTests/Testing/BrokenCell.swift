@@ -16,6 +16,8 @@ struct BrokenCell: DifferentiatedCell {
     case derivativeOfOutput
     /// δo is zero where o's pre-activation is beyond ±8.
     case saturated
+    /// The total of ∂L/∂c without the way through h.
+    case total
     /// `forward` is not `step`.
     case otherForward
   }
@@ -57,5 +59,11 @@ struct BrokenCell: DifferentiatedCell {
     return CellGradients(
       gates: mistake == .swapped ? Planes(δf, δo, δg) : Planes(δf, δg, δo),
       previous: Planes(0, mistake == .lostCarry ? 0 : δc * f))
+  }
+
+  func totalGradients<V: PointwiseValue>(_ input: CellBackwardInput<V>) -> Planes<V> {
+    let m = tanh(input.states[1])
+    let own = input.gradients[0] * input.saved[2] * (1 - m * m)
+    return Planes(input.gradients[0], mistake == .total ? input.gradients[1] - own : input.gradients[1] + own)
   }
 }

@@ -22,7 +22,7 @@ struct BrokenCellTests {
     "each mistake is found, named and explained",
     arguments: [
       (BrokenCell.Mistake.factor(-1), "a sign: ∂L/∂(a f) in `backward`"),
-      (.factor(2), "a factor: ∂L/∂(a f) in `backward` is 2.0 times"),
+      (.factor(2), "a factor: ∂L/∂(a f) in `backward` is 2 times"),
       (.factor(0.999), "a factor: ∂L/∂(a f) in `backward` is 0.999 times"),
       (.factor(0), "a term is missing: ∂L/∂(a f) in `backward` is zero"),
       (.swapped, "swapped: ∂L/∂(a g) in `backward` and that of o"),
@@ -38,6 +38,12 @@ struct BrokenCellTests {
   @Test("a derivative of the wrong argument is found") func derivative() throws {
     let failure = try #require(try find(.derivativeOfOutput))
     #expect(failure.check == .pointwise)
+  }
+
+  @Test("a wrong total is found, though no gradient is wrong") func total() throws {
+    let failure = try #require(try find(.total))
+    #expect(failure.check == .pointwise && failure.mismatch.location.contains("totalGradients"), "\(failure)")
+    #expect(try find(.total, [.gradient, .derived]) == nil)
   }
 
   @Test("a forward that is not the step is found by its values") func forward() throws {

@@ -58,9 +58,46 @@ struct GradientCheckTests {
     #expect(abs(try #require(error.report.order) - 1) < 0.1)
   }
 
-  @Test("where a function has a kink nothing is said") func kink() throws {
-    let report = try checkGradient(
-      at: [0x1p-12], seed: SuiteSettings.seed, value: { abs($0[0]) }, gradient: { _ in [1] })
-    #expect(report.lines[0].tolerance == nil)
+  @Test("where a function has a kink nothing is said, and nothing said is nothing proven")
+  func kink() throws {
+    let error = try #require(throws: GradientCheckError.self) {
+      try checkGradient(at: [0x1p-12], seed: SuiteSettings.seed, value: { abs($0[0]) }, gradient: { _ in [1] })
+    }
+    #expect(error.report.lines[0].tolerance == nil && error.report.lines[0].doubt?.contains("kink") == true)
+    #expect(error.description.contains("nothing is proven"))
+  }
+
+  @Test("what is not finite fails, and names its element")
+  func notFinite() throws {
+    func failure(_ value: Double, _ gradient: [Double]) throws -> String? {
+      let error = try #require(throws: GradientCheckError.self) {
+        try checkGradient(
+          at: [1, 2, 3], parts: [GradientPart("a", 0..<2), GradientPart("b", 2..<3)],
+          value: { $0[0] * $0[1] + $0[2] + value }, gradient: { _ in gradient })
+      }
+      return error.report.failure
+    }
+    #expect(try failure(0, [2, 1, .nan]) == "b[0]: the gradient gives nan, expected a finite number")
+    #expect(try failure(0, [2, .infinity, 1]) == "a[1]: the gradient gives inf, expected a finite number")
+    #expect(try failure(.nan, [2, 1, 1]) == "the value is nan, expected a finite number")
+  }
+
+  @Test("large variables, small and rounded losses are held to what their digits can tell")
+  func scales() throws {
+    func passes(_ factor: Double, _ x: Double, _ offset: Double = 0) -> Bool {
+      (try? checkGradient(
+        at: [x], seed: SuiteSettings.seed, value: { $0[0] * $0[0] + offset }, gradient: { [factor * 2 * $0[0]] }))
+        != nil
+    }
+    for x in [1e12, 1, 1e-3] {
+      #expect(passes(1, x), "\(x)")
+      #expect(!passes(-1, x) && !passes(0, x), "\(x)")
+    }
+    // Beside 10⁸ nothing is left of it: neither right nor wrong is proven.
+    #expect(!passes(1, 1e-3, 1e8) && !passes(-1, 1e-3, 1e8))
+    for seed in 1...20 as ClosedRange<UInt64> {
+      try checkGradient(
+        at: [0.7, 0.4], seed: seed, value: { Double(Float($0[0] * $0[0] + $0[1])) }, gradient: { [2 * $0[0], 1] })
+    }
   }
 }
