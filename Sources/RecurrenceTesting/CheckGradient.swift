@@ -189,7 +189,7 @@ private struct GradientDifferences {
     var doubt: String?
     if !numeric.isSmooth {
       doubt = "there is a kink, or more noise than near the point"
-    } else if !(tolerance <= 1e-3 * max(magnitude, abs(numeric.value)) || magnitude == 0) || !tolerance.isFinite {
+    } else if !(tolerance <= 1e-2 * max(magnitude, abs(numeric.value)) || magnitude == 0) || !tolerance.isFinite {
       doubt = "too small beside L, or too curved, to be measured"
     }
     return .init(
