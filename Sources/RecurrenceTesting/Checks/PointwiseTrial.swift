@@ -124,7 +124,7 @@ struct PointwiseTrial {
       (name: D.states[$0], found: forward[$0].value, expected: results[$0].value, error: results[$0].error)
     }
     if stage == 1 {
-      values = [("operand", cell.savedOperand(backwardInput).value, operand.value, operand.error)]
+      values = [("savedOperand", cell.savedOperand(backwardInput).value, operand.value, operand.error)]
     }
     return Sample(
       unit: unit, function: stage == 0 ? "backward" : "operandBackward",
