@@ -80,7 +80,7 @@ public struct GradientCheckError: Error, CustomStringConvertible, Sendable {
 ///   - gradient: ∇L, as long as the point.
 ///
 /// Throws `GradientCheckError` where it is wrong, where it or L is not finite, and where nothing could be said of any part;
-/// and what the closures throw. Costs eight evaluations for each part and some thirty more.
+/// and what the closures throw. Costs eight evaluations for each part and some forty more.
 @discardableResult
 public func checkGradient(
   at point: [Double], parts: [GradientPart] = [], seed: UInt64 = 1, distance: Double = 0x1p-8,
@@ -146,7 +146,8 @@ private struct GradientDifferences {
     let center = try value(point)
     origin = center
     var noise = 0.0
-    for step in [0x1p-22, 0x1p-30] {
+    // No powers of two: steps of a whole number of ulps would all be rounded alike.
+    for step in [0x1.4dp-22, 0x1.9bp-25, 0x1.6p-30] {
       let values = try (-4...4).map { k in
         try value(zip(point, direction).map { $0 + Double(k) * step * $1 })
       }
