@@ -26,7 +26,7 @@ extension Trial {
     }
     var comparison = Comparison("the cell's own backward", "the derived one")
     let (found, expected) = (mine.tensors(layout), other.tensors(layout))
-    for index in Array(parameterPlaces) + [2, 3] {
+    for index in gradientPlaces {
       comparison.add(
         places[index], found[index], expected[index].map { Double($0) }, errors: reference.tensors[index].errors,
         slack: 4)
@@ -37,10 +37,9 @@ extension Trial {
   func linearity() throws -> CheckVerdict {
     let reference = reference()
     if let doubt = reference.doubt { return .skipped(doubt) }
-    let gradients = Array(parameterPlaces) + [2, 3]
     let solution = try solution().tensors(layout)
     let zero = try stack.solve(operands.scaled(0)).tensors(layout)
-    for index in gradients {
+    for index in gradientPlaces {
       if let position = zero[index].firstIndex(where: { $0 != 0 }) {
         return .failed(
           Mismatch(
@@ -53,7 +52,7 @@ extension Trial {
     let double = try stack.solve(operands.scaled(2)).tensors(layout)
     // What underflows in one and not in the other.
     let least = Double(Scalar.leastNormalMagnitude) * 1e6
-    for index in gradients {
+    for index in gradientPlaces {
       exact.add(
         places[index], double[index], solution[index].map { 2 * Double($0) },
         errors: solution[index].map { _ in least }, slack: 1)
@@ -68,7 +67,7 @@ extension Trial {
     let (second, both) = (try stack.solve(w).tensors(layout), try stack.solve(sum).tensors(layout))
     let otherErrors = reference.pullBack(Operands(problem.reseeded(77), states: C.states.count))
     var comparison = Comparison("Jᵀ(u + w)", "Jᵀu + Jᵀw")
-    for index in gradients {
+    for index in gradientPlaces {
       comparison.add(
         places[index], both[index], zip(solution[index], second[index]).map { Double($0) + Double($1) },
         errors: zip(reference.tensors[index].errors, otherErrors[index].errors).map { $0 + $1 }, slack: 6)

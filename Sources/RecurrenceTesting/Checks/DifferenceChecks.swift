@@ -3,8 +3,8 @@ import Recurrence
 // Against differences of the stack's own forward pass, in Double. They share no formula with any backward.
 
 extension Trial {
-  /// L and Σ |its terms| at the operands + ε·direction.
-  private func loss(_ direction: Direction, _ distance: Double) throws -> (value: Double, magnitude: Double) {
+  /// Outputs and final states at the operands + ε·direction.
+  private func run(_ direction: Direction, _ distance: Double) throws -> (outputs: [Scalar], final: [Scalar]) {
     func moved(_ values: [Scalar], _ direction: [Double]) -> [Scalar] {
       zip(values, direction).map { $0 + Scalar(distance * $1) }
     }
@@ -13,7 +13,12 @@ extension Trial {
     var operands = operands
     operands.x = moved(operands.x, direction.x)
     operands.initial = moved(operands.initial, direction.initial)
-    let (outputs, final) = try other.run(operands)
+    return try other.run(operands)
+  }
+
+  /// L and Σ |its terms| there.
+  private func loss(_ direction: Direction, _ distance: Double) throws -> (value: Double, magnitude: Double) {
+    let (outputs, final) = try run(direction, distance)
     let terms =
       zip(outputs, operands.outputGradients).map { Double($0 * $1) }
       + zip(final, operands.finalGradients).map { Double($0 * $1) }
@@ -44,7 +49,7 @@ extension Trial {
     let tensors = try solution().tensors(layout)
     let reference = reference().tensors
     var result = (value: 0.0, magnitude: 0.0, error: 0.0)
-    for place in Array(parameterPlaces) + [2, 3] {
+    for place in gradientPlaces {
       for (position, v) in direction.values(of: place, layout).enumerated() where v != 0 {
         let term = v * Double(tensors[place][position])
         result.value += term
@@ -102,12 +107,12 @@ extension Trial {
     let reference = reference()
     if let doubt = reference.doubt { return .skipped(doubt) }
     // Rows by the backward pass, one for each state.
-    var rows: [Solution<Scalar>] = []
+    var rows: [[[Scalar]]] = []
     var errors: [[Reference<C>.Tensor]] = []
     for row in operands.finalGradients.indices {
       var unit = operands.scaled(0)
       unit.finalGradients[row] = 1
-      rows.append(try stack.solve(unit))
+      rows.append(try stack.solve(unit).tensors(layout))
       var exact = Operands<Double>(problem, states: C.states.count).scaled(0)
       exact.finalGradients[row] = 1
       errors.append(reference.pullBack(exact))
@@ -115,13 +120,13 @@ extension Trial {
     var worst = 0.0
     var isJudged = false
     let distance = 0x1p-8 / problem.regime.parameterScale.squareRoot()
-    for place in Array(parameterPlaces) + [2, 3] {
+    for place in gradientPlaces {
       for position in 0..<places[place].count {
         let direction = axis(place, position)
         if crossesKink(direction, distance) { continue }
         let column = try states(along: direction, distance)
         for row in rows.indices {
-          let found = Double(rows[row].tensors(layout)[place][position])
+          let found = Double(rows[row][place][position])
           let central = RichardsonDifference(
             distance: distance, rounding: reference.tensors[1].errors[row],
             column.map { (at: $0.at, value: $0.states[row]) })
@@ -146,9 +151,7 @@ extension Trial {
 
   /// The direction of one element.
   private func axis(_ place: Int, _ position: Int) -> Direction {
-    var direction = Direction(
-      parameters: [Double](repeating: 0, count: layout.count), x: [Double](repeating: 0, count: operands.x.count),
-      initial: [Double](repeating: 0, count: operands.initial.count))
+    var direction = noDirection
     switch place {
     case 2: direction.x[position] = 1
     case 3: direction.initial[position] = 1
@@ -162,12 +165,7 @@ extension Trial {
     along direction: Direction, _ distance: Double
   ) throws -> [(at: Double, states: [Double])] {
     try RichardsonDifference.points(distance).map { point in
-      var other = stack
-      other.parameters.values = zip(stack.parameters.values, direction.parameters).map { $0 + Scalar(point * $1) }
-      var operands = operands
-      operands.x = zip(operands.x, direction.x).map { $0 + Scalar(point * $1) }
-      operands.initial = zip(operands.initial, direction.initial).map { $0 + Scalar(point * $1) }
-      return (point, try other.run(operands).final.map { Double($0) })
+      (point, try run(direction, point).final.map { Double($0) })
     }
   }
 

@@ -15,7 +15,7 @@ extension Trial {
     let reference = reference()
     if let doubt = reference.doubt { return .skipped(doubt) }
     var comparison = Comparison("the backward pass", "the oracle")
-    compare(try solution(), reference.tensors, Array(parameterPlaces) + [2, 3], &comparison)
+    compare(try solution(), reference.tensors, gradientPlaces, &comparison)
     return comparison.verdict
   }
 
@@ -68,11 +68,8 @@ extension Trial {
   /// For each tensor that is differentiated with respect to, a random direction in it alone.
   func directions() -> [(place: Int, direction: Direction)] {
     let all = direction(1)
-    let none = Direction(
-      parameters: [Double](repeating: 0, count: layout.count), x: [Double](repeating: 0, count: all.x.count),
-      initial: [Double](repeating: 0, count: all.initial.count))
-    return (Array(parameterPlaces) + [2, 3]).compactMap { place in
-      var direction = none
+    return gradientPlaces.compactMap { place in
+      var direction = noDirection
       switch place {
       case 2: direction.x = all.x
       case 3: direction.initial = all.initial
@@ -82,6 +79,13 @@ extension Trial {
       }
       return places[place].count == 0 ? nil : (place, direction)
     }
+  }
+
+  /// Nowhere.
+  var noDirection: Direction {
+    Direction(
+      parameters: [Double](repeating: 0, count: layout.count), x: [Double](repeating: 0, count: operands.x.count),
+      initial: [Double](repeating: 0, count: operands.initial.count))
   }
 
   /// A random direction in everything.

@@ -24,6 +24,9 @@ struct PointwiseTrial {
     struct Group {
       let place: TensorPlace
       let found, expected, errors: [Double]
+      /// A formula of one's own may be several roundings longer than the derived one, and 1 − f rounds where σ(−a) does
+      /// not.
+      var tolerances: [Double] { errors.map { 16 * ($0 + 1e-15) } }
     }
     let unit: Unit
     let function: String
@@ -39,10 +42,7 @@ struct PointwiseTrial {
       var comparison = Comparison(
         "`\(sample.function)`", "the derivative of `\(sample.function == "backward" ? "step" : "operand")`")
       for group in sample.groups {
-        // A formula of one's own may be several roundings longer than the derived one, and 1 − f rounds where σ(−a)
-        // does not.
-        comparison.add(
-          group.place, group.found, group.expected, errors: group.errors.map { $0 + 1e-15 }, slack: 16)
+        comparison.add(group.place, group.found, group.expected, errors: group.tolerances, slack: 1)
       }
       var values =
         sample.function == "backward"
@@ -110,12 +110,12 @@ struct PointwiseTrial {
       : cell.operandBackward(backwardInput, gradient: PlainNumber(unit.operandGradient))
 
     func group(
-      _ kind: String, _ names: [String], _ found: Planes<PlainNumber>, _ numbers: [TracedNumber]
+      _ kind: String, _ axis: String, _ names: [String], _ found: Planes<PlainNumber>, _ numbers: [TracedNumber]
     ) -> Sample.Group? {
       names.isEmpty
         ? nil
         : Sample.Group(
-          place: TensorPlace(name: "∂L/∂(\(kind))", layer: nil, axes: [.names("gate", names)].renamed(kind)),
+          place: TensorPlace(name: "∂L/∂(\(kind))", layer: nil, axes: [.names(axis, names)]),
           found: names.indices.map { found[$0].value }, expected: numbers.map(adjoints.value),
           errors: numbers.map(adjoints.error))
     }
@@ -129,9 +129,9 @@ struct PointwiseTrial {
     return Sample(
       unit: unit, function: stage == 0 ? "backward" : "operandBackward",
       groups: [
-        group("pre-activation", planes, own.gates, gates),
-        group("state before the step", D.states, own.previous, states),
-        group("unit parameter", D.unitParameters, own.units, units),
+        group("pre-activation", "gate", planes, own.gates, gates),
+        group("state before the step", "state", D.states, own.previous, states),
+        group("unit parameter", "parameter", D.unitParameters, own.units, units),
         stage == 0 ? totals(cell, backwardInput, unit, results, states, adjoints) : nil,
       ].compactMap { $0 }, values: values)
   }
@@ -156,16 +156,6 @@ struct PointwiseTrial {
     CellInput(
       gates: Planes(count: gates.count) { gates[$0] }, states: Planes(count: states.count) { states[$0] },
       units: Planes(count: units.count) { units[$0] })
-  }
-}
-
-extension [TensorPlace.Axis] {
-  /// Planes of states and unit parameters are not gates.
-  fileprivate func renamed(_ kind: String) -> [TensorPlace.Axis] {
-    map { axis in
-      guard case .names(_, let names) = axis, kind != "pre-activation" else { return axis }
-      return .names(kind == "unit parameter" ? "parameter" : "state", names)
-    }
   }
 }
 
@@ -252,6 +242,6 @@ extension PointwiseTrial.Sample {
   /// Whether a plane of a group is farther from the truth than a formula of the user's own may be.
   fileprivate func isWrong(_ group: Int, _ plane: Int) -> Bool {
     let own = groups[group]
-    return !(abs(own.found[plane] - own.expected[plane]) <= 16 * (own.errors[plane] + 1e-15))
+    return !(abs(own.found[plane] - own.expected[plane]) <= own.tolerances[plane])
   }
 }

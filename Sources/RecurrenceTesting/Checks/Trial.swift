@@ -34,8 +34,10 @@ final class Trial<C: Cell, Scalar: RecurrenceScalar> {
 
   var shape: ProblemShape { problem.shape }
   var layout: ParameterLayout { stack.layout }
-  /// Places of the gradient of the parameters, and of everything differentiated.
+  /// Places of the gradient of the parameters.
   var parameterPlaces: Range<Int> { 4..<places.count }
+  /// Places of everything differentiated: parameters, input, initial states.
+  var gradientPlaces: [Int] { Array(parameterPlaces) + [2, 3] }
 
   func solution() throws -> Solution<Scalar> {
     if let knownSolution { return knownSolution }
@@ -62,13 +64,12 @@ final class Trial<C: Cell, Scalar: RecurrenceScalar> {
 
   /// Compares the tensors of some places with the oracle's, within its error bounds.
   func compare(
-    _ solution: Solution<Scalar>, _ reference: [Reference<C>.Tensor], _ chosen: [Int], _ comparison: inout Comparison,
-    slack: Double = 2
+    _ solution: Solution<Scalar>, _ reference: [Reference<C>.Tensor], _ chosen: [Int], _ comparison: inout Comparison
   ) {
     let tensors = solution.tensors(layout)
     for index in chosen {
       comparison.add(
-        places[index], tensors[index], reference[index].values, errors: reference[index].errors, slack: slack)
+        places[index], tensors[index], reference[index].values, errors: reference[index].errors)
     }
   }
 

@@ -63,7 +63,7 @@ public struct RichardsonDifference: Sendable {
 /// Every derivative of a function with several results, [results][variables], by central differences.
 ///
 /// - Parameters:
-///   - distance: of the differences, halved twice; see `RichardsonDifference`. The function is called eight times for each
+///   - distance: of the differences, halved three times; see `RichardsonDifference`. The function is called eight times for each
 ///     variable: for a few hundred at most.
 public func jacobian(
   at point: [Double], distance: Double = 0x1p-8, of function: ([Double]) throws -> [Double]

@@ -5,8 +5,8 @@ import Recurrence
 /// Two things can be asked of it. `pullBack`: the exact gradient of a weighted sum of results, by reverse accumulation. And
 /// with it a bound on what rounding may do to that gradient when it is computed in another precision, in another order of
 /// sums, and with derivatives taken from rounded values: a running error analysis (Higham, "Accuracy and Stability of
-/// Numerical Algorithms", 2002, section 3.3), element by element, to first order. A gradient outside the bound is wrong, not
-/// inaccurate.
+/// Numerical Algorithms", 2002, section 3.3), element by element, to first order. A gradient outside the bound is wrong, or
+/// comes of a formula that loses digits which the equations keep.
 public final class Trace {
   /// One argument of an operation.
   struct Edge {

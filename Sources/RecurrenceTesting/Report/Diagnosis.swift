@@ -11,7 +11,7 @@ struct Diagnosis<C: Cell, Scalar: RecurrenceScalar> {
     let reference = trial.reference()
     guard reference.doubt == nil, let found = try? trial.solution().tensors(trial.layout) else { return nil }
     let tensors = found.map { $0.map { Double($0) } }
-    let gradients = Array(trial.parameterPlaces) + [2, 3]
+    let gradients = trial.gradientPlaces
     func wrong(_ expected: [Reference<C>.Tensor]) -> [Int] {
       gradients.filter { Pattern.distance(tensors[$0], expected[$0].values) > precision }
     }
