@@ -29,6 +29,8 @@ public protocol KernelTable<Scalar>: Sendable {
 
   /// The recurrent product of one time step and the cell's mathematics; see `RecurrentKernel`.
   @unsafe static func recurrentStep(_ call: RecurrentCall<Scalar>)
+  /// Consecutive time steps; see `RecurrentStepsKernel`.
+  @unsafe static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>)
   /// sums[j] += Σ_r matrix[r, j], r descending; see `RecurrentKernel`.
   @unsafe static func columnSums(_ matrix: MatrixView<Scalar>, into sums: UnsafeMutablePointer<Scalar>)
 

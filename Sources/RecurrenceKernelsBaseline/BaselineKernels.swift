@@ -193,6 +193,11 @@ public enum BaselineFloat: KernelTable {
   }
 
   @inline(never)
+  public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Float>>) {
+    RecurrentStepsKernel<FloatVector>.run(steps)
+  }
+
+  @inline(never)
   public static func columnSums(_ matrix: MatrixView<Float>, into sums: UnsafeMutablePointer<Float>) {
     RecurrentKernel<FloatVector>.columnSums(matrix, into: sums)
   }
@@ -316,6 +321,11 @@ public enum BaselineDouble: KernelTable {
   @inline(never)
   public static func recurrentStep(_ call: RecurrentCall<Double>) {
     RecurrentKernel<DoubleVector>.run(call)
+  }
+
+  @inline(never)
+  public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Double>>) {
+    RecurrentStepsKernel<DoubleVector>.run(steps)
   }
 
   @inline(never)

@@ -173,6 +173,11 @@ public enum X86V3Float: KernelTable {
   }
 
   @inline(never)
+  public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Float>>) {
+    RecurrentStepsKernel<FloatVector>.run(steps)
+  }
+
+  @inline(never)
   public static func columnSums(_ matrix: MatrixView<Float>, into sums: UnsafeMutablePointer<Float>) {
     RecurrentKernel<FloatVector>.columnSums(matrix, into: sums)
   }
@@ -296,6 +301,11 @@ public enum X86V3Double: KernelTable {
   @inline(never)
   public static func recurrentStep(_ call: RecurrentCall<Double>) {
     RecurrentKernel<DoubleVector>.run(call)
+  }
+
+  @inline(never)
+  public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Double>>) {
+    RecurrentStepsKernel<DoubleVector>.run(steps)
   }
 
   @inline(never)

@@ -31,6 +31,12 @@ private struct FloatVector: Vector {
   @inline(__always) func store(_ destination: UnsafeMutablePointer<Float>) {
     unsafe UnsafeMutableRawPointer(destination).storeBytes(of: raw, as: Raw.self)
   }
+  @inline(__always) static func load(_ source: UnsafePointer<Float>, count: Int) -> Self {
+    unsafe Self(recurrence_load_part_f32x16(source, count))
+  }
+  @inline(__always) func store(_ destination: UnsafeMutablePointer<Float>, count: Int) {
+    unsafe recurrence_store_part_f32x16(destination, raw, count)
+  }
 
   @inline(__always) static func + (a: Self, b: Self) -> Self { Self(a.raw + b.raw) }
   @inline(__always) static func - (a: Self, b: Self) -> Self { Self(a.raw - b.raw) }
@@ -91,6 +97,12 @@ private struct DoubleVector: Vector {
   }
   @inline(__always) func store(_ destination: UnsafeMutablePointer<Double>) {
     unsafe UnsafeMutableRawPointer(destination).storeBytes(of: raw, as: Raw.self)
+  }
+  @inline(__always) static func load(_ source: UnsafePointer<Double>, count: Int) -> Self {
+    unsafe Self(recurrence_load_part_f64x8(source, count))
+  }
+  @inline(__always) func store(_ destination: UnsafeMutablePointer<Double>, count: Int) {
+    unsafe recurrence_store_part_f64x8(destination, raw, count)
   }
 
   @inline(__always) static func + (a: Self, b: Self) -> Self { Self(a.raw + b.raw) }
@@ -170,6 +182,11 @@ public enum X86V4Float: KernelTable {
   @inline(never)
   public static func recurrentStep(_ call: RecurrentCall<Float>) {
     RecurrentKernel<FloatVector>.run(call)
+  }
+
+  @inline(never)
+  public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Float>>) {
+    RecurrentStepsKernel<FloatVector>.run(steps)
   }
 
   @inline(never)
@@ -296,6 +313,11 @@ public enum X86V4Double: KernelTable {
   @inline(never)
   public static func recurrentStep(_ call: RecurrentCall<Double>) {
     RecurrentKernel<DoubleVector>.run(call)
+  }
+
+  @inline(never)
+  public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Double>>) {
+    RecurrentStepsKernel<DoubleVector>.run(steps)
   }
 
   @inline(never)

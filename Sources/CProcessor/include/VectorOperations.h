@@ -32,6 +32,20 @@
     return __builtin_elementwise_sqrt(a);                                                                           \
   }
 
+// The first `count` lanes, 0 ≤ count ≤ lanes, read or written by an instruction that touches no other memory. Lanes that
+// are not read are +0.
+#define RECURRENCE_MASKED(scalar, name)                                                                             \
+  RECURRENCE_INLINE recurrence_##name recurrence_load_part_##name(const scalar *source, long count) {               \
+    typedef scalar vector __attribute__((vector_size(64)));                                                         \
+    return (recurrence_##name)RECURRENCE_MASKED_LOAD_##name(                                                        \
+        (const void *)source, (vector){0}, (1u << count) - 1);                                                    \
+  }                                                                                                                 \
+  RECURRENCE_INLINE void recurrence_store_part_##name(                                                              \
+      scalar *destination, recurrence_##name value, long count) {                                                   \
+    typedef scalar vector __attribute__((vector_size(64)));                                                         \
+    RECURRENCE_MASKED_STORE_##name((void *)destination, (vector)value, (1u << count) - 1);                        \
+  }
+
 #define RECURRENCE_EVENS_2 0, 2
 #define RECURRENCE_ODDS_2 1, 3
 #define RECURRENCE_EVENS_4 0, 2, 4, 6
@@ -66,6 +80,12 @@ RECURRENCE_UNZIP(double, f64x8, 8)
 RECURRENCE_SQRT(f64x8)
 RECURRENCE_FMA(f32x16)
 RECURRENCE_FMA(f64x8)
+#define RECURRENCE_MASKED_LOAD_f32x16 __builtin_ia32_loadups512_mask
+#define RECURRENCE_MASKED_LOAD_f64x8 __builtin_ia32_loadupd512_mask
+#define RECURRENCE_MASKED_STORE_f32x16 __builtin_ia32_storeups512_mask
+#define RECURRENCE_MASKED_STORE_f64x8 __builtin_ia32_storeupd512_mask
+RECURRENCE_MASKED(float, f32x16)
+RECURRENCE_MASKED(double, f64x8)
 #endif
 
 #endif

@@ -153,7 +153,7 @@ struct CellPlan: Sendable {
     } else {
       let recorded = RecordedCell(cell, planes: plan.planes)
       self.recorded = recorded
-      unsafe mathematics = unsafe .recorded(recorded.view)
+      unsafe mathematics = unsafe CellMathematics(.recorded, recorded: recorded.view)
       registers = recorded.registers
       savedPlanes = recorded.savedPlanes
       observedGates = ObservedGate.list(of: recorded, plan)
@@ -181,11 +181,12 @@ struct CellPlan: Sendable {
     switch cell {
     case let cell as RNN<Activation>:
       cell.activation.derivativeUsesOnlyValue
-        ? unsafe (.rnn(cell.activation), 0) : unsafe (.rnnKeepingGate(cell.activation), 1)
-    case is LSTM: unsafe (.lstm, LSTM.savedPlanes)
-    case is PeepholeLSTM: unsafe (.peepholeLSTM, PeepholeLSTM.savedPlanes)
-    case is GRU: unsafe (.gru, GRU.savedPlanes)
-    case is GRUResetBefore: unsafe (.gruResetBefore, GRUResetBefore.savedPlanes)
+        ? unsafe (CellMathematics(.rnn, cell.activation), 0)
+        : unsafe (CellMathematics(.rnnKeepingGate, cell.activation), 1)
+    case is LSTM: unsafe (CellMathematics(.lstm), LSTM.savedPlanes)
+    case is PeepholeLSTM: unsafe (CellMathematics(.peepholeLSTM), PeepholeLSTM.savedPlanes)
+    case is GRU: unsafe (CellMathematics(.gru), GRU.savedPlanes)
+    case is GRUResetBefore: unsafe (CellMathematics(.gruResetBefore), GRUResetBefore.savedPlanes)
     default: nil
     }
   }

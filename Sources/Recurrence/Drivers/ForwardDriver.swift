@@ -78,15 +78,21 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       TangentDriver(tangents: $0, memory: memory, weights: weights, part: part, rows: rows, layer: layer, chunk: chunk)
     }
     unsafe tangents?.project(input.base)
-    for t in chunk {
-      let count = count(t)
-      if count == 0 { break }
-      let step = unsafe step(t, layer, chunk, output, count: count, tapeStart: tapeStart, tangents)
+    var t = chunk.lowerBound
+    while t < chunk.upperBound, count(t) > 0 {
+      let end = tangents == nil && memory.recorder == nil ? endOfEqualSteps(from: t, chunk) : t + 1
+      var steps = unsafe steps(t..<end, layer, chunk, output, tapeStart: tapeStart)
+      if let tangents {
+        unsafe run(&steps, t, tangents)
+      } else {
+        unsafe shape.kernels.table.recurrentSteps(&steps)
+      }
       if let recorder = memory.recorder {
         unsafe recorder.recordForward(
-          step, FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count),
+          steps.step, FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: steps.rows),
           input: layer == 0 ? UnsafePointer(input.pointer(t, self)) : nil)
       }
+      t = end
     }
     unsafe keepStates(chunk, layer, output, tapeStart: tapeStart)
     tangents?.keepStates()
@@ -152,14 +158,8 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
           unsafe (gates + r * shape.gateStride + place * shape.units).update(from: bias, count: shape.units)
         }
       }
-      let first = plan.inputs.lowerBound * shape.units
-      let operands = unsafe ProductOperands(
-        a: MatrixView(
-          UnsafePointer(input.pointer(t, self)), rows: count, columns: shape.inputs(of: layer), name: "input"),
-        weights: weights.w(layer), bias: weights.bias(layer) + first,
-        c: MutableMatrixView(
-          gates + first, rows: count, columns: plan.inputs.count * shape.units, stride: shape.gateStride),
-        start: .bias)
+      let operands = unsafe memory.projection(
+        layer, weights, UnsafePointer(input.pointer(t, self)), rows: count, gates: gates)
       let width = shape.kernels.geometry.panelWidth
       unsafe shape.kernels.table.product(
         operands, rows: 0..<count, panels: 0..<((plan.inputs.count * shape.units + width - 1) / width),
@@ -168,65 +168,58 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     }
   }
 
-  // MARK: One step
+  // MARK: Steps
 
-  private func step(
-    _ t: Int, _ layer: Int, _ chunk: Range<Int>, _ output: Rows, count: Int, tapeStart: Int?,
-    _ tangents: TangentDriver<Scalar>?
-  ) -> CellStep<Scalar> {
-    let plan = shape.plan
-    var step = unsafe CellStep<Scalar>(
-      units: shape.units, gateColumns: shape.gateColumns, unitColumn: shape.gateStride)
-    unsafe step.gates = unsafe gates(t, chunk)
-    unsafe step.gateStride = shape.gateStride
-    unsafe step.unitParameters = unsafe weights.unitParameters(layer)
+  /// The first step after t at which other sequences run: up to there, rows of a step follow those of the step before.
+  private func endOfEqualSteps(from t: Int, _ chunk: Range<Int>) -> Int {
+    if schedule.isUniform { return chunk.upperBound }
+    var end = t + 1
+    while end < chunk.upperBound, schedule.count(end) == schedule.count(t) { end += 1 }
+    return end
+  }
+
+  /// Steps at which the same sequences run.
+  private func steps(
+    _ steps: Range<Int>, _ layer: Int, _ chunk: Range<Int>, _ output: Rows, tapeStart: Int?
+  ) -> RecurrentSteps<Scalar> {
+    let t = steps.lowerBound
     let first = rows.lowerBound
-    unsafe step.previousHidden = unsafe UnsafePointer(
-      t > chunk.lowerBound ? output.pointer(t - 1, self) : memory.hidden(layer) + first * shape.units)
-    unsafe step.previousHiddenStride = shape.units
-    unsafe step.hidden = unsafe output.pointer(t, self)
-    unsafe step.hiddenStride = shape.units
-    unsafe (step.previousOtherStride, step.otherStride) = (shape.otherStride, shape.otherStride)
-    let carried = unsafe memory.other(layer) + first * shape.otherStride
-    if let tapeStart {
-      let row = schedule.offset(t) - schedule.offset(tapeStart) + first
-      unsafe step.saved = unsafe memory.tapeSaved(layer) + row * shape.savedStride
-      unsafe step.savedStride = shape.savedStride
-      unsafe step.other = unsafe memory.tapeOther(layer) + row * shape.otherStride
-      let previous = t > tapeStart ? schedule.offset(t - 1) - schedule.offset(tapeStart) + first : 0
-      unsafe step.previousOther = unsafe UnsafePointer(
-        t > chunk.lowerBound ? memory.tapeOther(layer) + previous * shape.otherStride : carried)
-    } else {
-      unsafe step.other = unsafe carried
-      unsafe step.previousOther = unsafe UnsafePointer(carried)
+    var result = unsafe memory.steps(
+      layer, weights, SequenceMemory.Part(index: part, first: first, rows: count(t)), gates: gates(t, chunk),
+      previousHidden: t > chunk.lowerBound ? UnsafePointer(output.pointer(t - 1, self)) : nil,
+      hidden: output.pointer(t, self))
+    unsafe result.count = steps.count
+    unsafe result.gatesAdvance = rows.count * shape.gateStride
+    unsafe result.hiddenAdvance = unsafe steps.count > 1 ? output.pointer(t + 1, self) - output.pointer(t, self) : 0
+    guard let tapeStart else { return unsafe result }
+    let row = schedule.offset(t) - schedule.offset(tapeStart) + first
+    let advance = schedule.count(t)
+    unsafe result.step.saved = unsafe memory.tapeSaved(layer) + row * shape.savedStride
+    unsafe result.step.savedStride = shape.savedStride
+    unsafe result.savedAdvance = advance * shape.savedStride
+    unsafe result.step.other = unsafe memory.tapeOther(layer) + row * shape.otherStride
+    unsafe result.otherAdvance = advance * shape.otherStride
+    if t > chunk.lowerBound {
+      let previous = schedule.offset(t - 1) - schedule.offset(tapeStart) + first
+      unsafe result.step.previousOther = unsafe UnsafePointer(memory.tapeOther(layer) + previous * shape.otherStride)
     }
-    for stage in 0..<plan.planes.stages {
-      if stage == 0, plan.planes.stages > 1 {
-        unsafe step.operand = unsafe memory.operand(first: first)
-        unsafe step.operandStride = shape.units
-      }
-      let operand = unsafe stage == 0 ? step.previousHidden! : UnsafePointer(step.operand!)
-      let positions = plan.recurrent[stage]
-      let operands = unsafe ProductOperands(
-        a: MatrixView(operand, rows: count, columns: shape.units), weights: weights.u(layer, stage: stage), bias: nil,
-        c: MutableMatrixView(
-          step.gates! + positions.lowerBound * shape.units, rows: count, columns: positions.count * shape.units,
-          stride: shape.gateStride), start: .accumulate)
+    return unsafe result
+  }
+
+  /// One step, and its tangents between each product and the mathematics, which may overwrite the states before the step.
+  private func run(_ steps: inout RecurrentSteps<Scalar>, _ t: Int, _ tangents: TangentDriver<Scalar>) {
+    let stages = shape.plan.planes.stages
+    for stage in 0..<stages {
       var call = unsafe RecurrentCall(
-        product: operands, planes: positions.count, mathematics: shape.cell.mathematics,
-        action: stage == plan.planes.stages - 1 ? .forward : .operand, step: step, rows: count,
-        productScratch: memory.productScratch(part), programScratch: memory.programScratch(part))
-      if let tangents {
-        // Between the product and the mathematics, which may overwrite the states before the step.
-        unsafe call.action = nil
-        unsafe shape.kernels.table.recurrentStep(call)
-        unsafe tangents.step(t, stage: stage, step)
-        unsafe call.product = nil
-        unsafe call.action = stage == plan.planes.stages - 1 ? .forward : .operand
-      }
+        product: stage == 0 ? steps.product : steps.secondProduct, planes: 0, mathematics: steps.mathematics,
+        action: nil, step: steps.step, rows: steps.rows, productScratch: steps.productScratch,
+        programScratch: steps.programScratch)
+      unsafe shape.kernels.table.recurrentStep(call)
+      unsafe tangents.step(t, stage: stage, steps.step)
+      unsafe call.product = nil
+      unsafe call.action = stage == stages - 1 ? .forward : .operand
       unsafe shape.kernels.table.recurrentStep(call)
     }
-    return unsafe step
   }
 
   // MARK: States

@@ -36,7 +36,7 @@ import RecurrenceKernels
   }
 
   private var base: UnsafeMutablePointer<Scalar> { unsafe slab.unsafePointer }
-  var mathematics: CellMathematics { unsafe .recorded(recorded.view) }
+  var mathematics: CellMathematics { unsafe CellMathematics(.recorded, recorded: recorded.view) }
 
   func hidden(_ layer: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + hiddenOffset + layer * batch * shape.units }
   func other(_ layer: Int) -> UnsafeMutablePointer<Scalar> {

@@ -138,9 +138,7 @@ extension RecurrentStack {
   public func step(
     _ input: [Scalar], into outputs: inout [Scalar], stream: inout RecurrentStream<Scalar>
   ) throws(ShapeError) {
-    try checkOwner(stream.memory, "stream")
-    try ShapeError.check("input", input.count, is: ("B", stream.batch), ("I", inputs))
-    try ShapeError.check("outputs", outputs.count, is: ("B", stream.batch), ("H", units))
+    try check(stream, inputs: input.count, outputs: outputs.count)
     unsafe input.withUnsafeBufferPointer { input in
       unsafe outputs.withUnsafeMutableBufferPointer { outputs in
         unsafe step(input, into: outputs, stream: &stream)

@@ -78,14 +78,19 @@ extension RecurrentStack {
     _ input: UnsafeBufferPointer<Scalar>, into outputs: UnsafeMutableBufferPointer<Scalar>,
     stream: inout RecurrentStream<Scalar>
   ) {
-    let memory = stream.memory
-    orTrap { () throws(ShapeError) in
-      try checkOwner(memory, "stream")
-      try ShapeError.check("input", input.count, is: ("B", memory.use.batch), ("I", inputs))
-      try ShapeError.check("outputs", outputs.count, is: ("B", memory.use.batch), ("H", units))
+    if stream.memory.shape !== shape || !stream.fits(input.count, outputs.count) {
+      orTrap { () throws(ShapeError) in try check(stream, inputs: input.count, outputs: outputs.count) }
     }
-    guard let source = input.baseAddress, let target = outputs.baseAddress else { return }
-    unsafe memory.forward(packed, ForwardCall(input: source, output: target))
+    unsafe stream.step(packed, input, outputs)
+  }
+
+  /// Throws where `step` cannot take these buffers.
+  func check(
+    _ stream: borrowing RecurrentStream<Scalar>, inputs count: Int, outputs: Int
+  ) throws(ShapeError) {
+    try checkOwner(stream.memory, "stream")
+    try ShapeError.check("input", count, is: ("B", stream.batch), ("I", inputs))
+    try ShapeError.check("outputs", outputs, is: ("B", stream.batch), ("H", units))
   }
 }
 

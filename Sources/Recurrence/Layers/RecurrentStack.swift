@@ -12,10 +12,11 @@ import RecurrenceKernels
 /// Results do not depend on the number of threads, on the other sequences of the batch, or on padding, in any bit.
 /// Subnormal numbers are zero inside a pass.
 public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
-  public let cell: C
+  // The cell, whose size only its type knows, comes last: code for any cell finds the others without asking.
   let shape: StackShape<Scalar>
   private(set) var packed: PackedStack<Scalar>
   private var storage: Parameters<Scalar>
+  public let cell: C
 
   /// Layers with parameters drawn as `initialization` says, by default from PyTorch's distributions with the forget
   /// gate's bias of an LSTM set to 1.

@@ -64,12 +64,25 @@
 /// The states of sequences that arrive step by step, and the memory a step works in. Made by `RecurrentStack.makeStream`.
 @safe public struct RecurrentStream<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   let memory: SequenceMemory<Scalar>
+  private let steps: StreamSteps<Scalar>
   public var batch: Int { memory.use.batch }
 
   init(memory: SequenceMemory<Scalar>) {
     self.memory = memory
+    steps = StreamSteps(memory)
     memory.schedule.set(steps: 1, batch: memory.use.batch)
     reset()
+  }
+
+  /// Whether buffers of these sizes are a step's input and output.
+  func fits(_ inputs: Int, _ outputs: Int) -> Bool { inputs == steps.inputCount && outputs == steps.outputCount }
+
+  /// One step: input [B, I] to outputs [B, H].
+  func step(
+    _ packed: PackedStack<Scalar>, _ input: UnsafeBufferPointer<Scalar>, _ outputs: UnsafeMutableBufferPointer<Scalar>
+  ) {
+    guard let source = input.baseAddress, let target = outputs.baseAddress else { return }
+    unsafe steps.run(packed, source, target)
   }
 
   /// Sets all states to zero.

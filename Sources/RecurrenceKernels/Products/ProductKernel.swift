@@ -47,9 +47,17 @@
     _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
   ) {
     unsafe check(operands, rows: rows, panels: panels, scratch: scratch)
-    let depth = unsafe operands.a.columns
     if rows.isEmpty || panels.isEmpty { return }
-    if rows.count == 1 { return unsafe runRow(operands, row: rows.lowerBound, panels: panels, edge: scratch) }
+    if rows.count == 1 { return unsafe runRow(operands, row: rows.lowerBound, panels: panels) }
+    unsafe runBlocks(operands, rows: rows, panels: panels, scratch: scratch)
+  }
+
+  /// Several rows, in blocks.
+  @inlinable @inline(__always)
+  static func runBlocks(
+    _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    let depth = unsafe operands.a.columns
     let depthBlocks = EvenSplit(depth, parts: max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock))
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
     for d in 0..<depthBlocks.parts {
@@ -77,12 +85,22 @@
   static func check(
     _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
   ) {
-    unsafe checkEqual(operands.a.rows, operands.c.rows, "rows of a", "rows of c")
+    unsafe check(operands, scratch: scratch)
     unsafe checkRange(rows, within: operands.c.rows, "rows")
-    unsafe checkRange(
-      panels, within: (operands.c.columns &+ Geometry.panelWidth &- 1) / Geometry.panelWidth, "panels")
+    unsafe checkRange(panels, within: self.panels(operands), "panels")
+  }
+
+  @inlinable @inline(__always)
+  static func check(_ operands: ProductOperands<Scalar>, scratch: UnsafeMutablePointer<Scalar>) {
+    unsafe checkEqual(operands.a.rows, operands.c.rows, "rows of a", "rows of c")
     unsafe checkAlignment(operands.weights, "packed weights")
     unsafe checkAlignment(scratch, "scratch")
+  }
+
+  /// Panels that W has.
+  @inlinable @inline(__always)
+  static func panels(_ operands: ProductOperands<Scalar>) -> Int {
+    unsafe (operands.c.columns &+ Geometry.panelWidth &- 1) / Geometry.panelWidth
   }
 
   /// Copies A[rows, depth] to `copiedRowStride`.
@@ -149,9 +167,7 @@
   /// One row of A, read where it lies: four panels at a time, because two accumulators would wait for each other's
   /// latency. The order of each sum is that of the tiles.
   @inlinable @inline(__always)
-  static func runRow(
-    _ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>, edge: UnsafeMutablePointer<Scalar>
-  ) {
+  static func runRow(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
     let depth = unsafe operands.a.columns
     let width = Geometry.panelWidth
     let wholePanels = unsafe min(panels.upperBound, operands.c.columns / width)
@@ -170,7 +186,12 @@
         panel &+= 2
       } else {
         let rest = unsafe min(width, operands.c.columns &- firstColumn)
-        unsafe PanelTile<V>.run(call, layout: .copiedRows, rows: 1, width: rest, edge: edge)
+        switch rest {
+        case V.lanes: unsafe Tile<V, 1, 1>.runCopied(call)
+        case ..<V.lanes: unsafe Tile<V, 1, 1>.runRowEdge(call, width: rest)
+        case width: unsafe Tile<V, 1, 2>.runCopied(call)
+        default: unsafe Tile<V, 1, 2>.runRowEdge(call, width: rest)
+        }
         panel &+= 1
       }
     }

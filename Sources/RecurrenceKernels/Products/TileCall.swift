@@ -77,4 +77,25 @@ extension Tile {
       panelVectors: TileGeometry<V>.panelVectors, panelStride: call.panelStride, depth: call.depth,
       start: call.start, bias: call.bias, c: call.c, cStride: call.cStride)
   }
+
+  /// A is one row where it lies, and C has but `width` columns: sums begin and end in part of the vectors.
+  @inlinable @inline(never)
+  static func runRowEdge(_ call: TileCall<Scalar>, width: Int) {
+    var sum = Accumulators(repeating: InlineArray<columns, V>(repeating: .zero))
+    for j in 0..<columns {
+      let count = min(max(width &- j &* V.lanes, 0), V.lanes)
+      switch unsafe call.start {
+      case .bias: if let bias = unsafe call.bias { sum[0][j] = unsafe V.load(bias + j &* V.lanes, count: count) }
+      case .accumulate: sum[0][j] = unsafe V.load(call.c + j &* V.lanes, count: count)
+      }
+    }
+    for k in unsafe 0..<call.depth {
+      unsafe step(
+        &sum, a: call.a + k, rowStride: 0, weights: call.weights + k &* columns &* V.lanes, panelVectors: columns,
+        panelStride: 0)
+    }
+    for j in 0..<columns {
+      unsafe sum[0][j].store(call.c + j &* V.lanes, count: min(max(width &- j &* V.lanes, 0), V.lanes))
+    }
+  }
 }

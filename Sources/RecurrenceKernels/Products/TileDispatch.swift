@@ -41,14 +41,15 @@
   ) {
     let edgeStride = columns &* V.lanes
     for r in 0..<rows {
-      let row = unsafe edge + r &* edgeStride
-      for j in 0..<width {
+      for j in 0..<columns {
+        let count = min(max(width &- j &* V.lanes, 0), V.lanes)
+        var value = V.zero
         switch unsafe call.start {
-        case .bias: unsafe row[j] = unsafe call.bias == nil ? 0 : call.bias![j]
-        case .accumulate: unsafe row[j] = unsafe call.c[r &* call.cStride &+ j]
+        case .bias: if let bias = unsafe call.bias { value = unsafe V.load(bias + j &* V.lanes, count: count) }
+        case .accumulate: value = unsafe V.load(call.c + (r &* call.cStride &+ j &* V.lanes), count: count)
         }
+        unsafe value.store(edge + (r &* edgeStride &+ j &* V.lanes))
       }
-      for j in width..<edgeStride { unsafe row[j] = 0 }
     }
     var whole = unsafe call
     unsafe whole.start = .accumulate
@@ -56,8 +57,11 @@
     unsafe whole.cStride = edgeStride
     unsafe run(whole, layout: layout, rows: rows)
     for r in 0..<rows {
-      let row = unsafe edge + r &* edgeStride
-      for j in 0..<width { unsafe call.c[r &* call.cStride &+ j] = unsafe row[j] }
+      for j in 0..<columns {
+        let count = min(max(width &- j &* V.lanes, 0), V.lanes)
+        unsafe V.load(edge + (r &* edgeStride &+ j &* V.lanes))
+          .store(call.c + (r &* call.cStride &+ j &* V.lanes), count: count)
+      }
     }
   }
 

@@ -3,21 +3,20 @@
   /// - Parameter scratch: for recorded cells, see `KernelGeometry.programScratch`.
   @inlinable @inline(never)
   static func run(
-    _ mathematics: CellMathematics, _ action: CellAction, _ step: CellStep<V.Scalar>, rows: Range<Int>,
-    units: Range<Int>, scratch: UnsafeMutablePointer<V.Scalar>
+    _ mathematics: CellMathematics, _ action: CellAction, _ step: UnsafePointer<CellStep<V.Scalar>>,
+    rows: Range<Int>, units: Range<Int>, scratch: UnsafeMutablePointer<V.Scalar>
   ) {
-    unsafe withUnsafePointer(to: step) { step in
-      switch unsafe mathematics {
-      case .rnn(let activation): unsafe run(FusedRNN(activation), action, step, rows: rows, units: units)
-      case .rnnKeepingGate(let activation):
-        unsafe run(FusedRNNKeepingGate(activation), action, step, rows: rows, units: units)
-      case .lstm: unsafe run(LSTM(), action, step, rows: rows, units: units)
-      case .peepholeLSTM: unsafe run(PeepholeLSTM(), action, step, rows: rows, units: units)
-      case .gru: unsafe run(GRU(), action, step, rows: rows, units: units)
-      case .gruResetBefore: unsafe runStages(GRUResetBefore(), action, step, rows: rows, units: units)
-      case .recorded(let cell):
-        unsafe PointwiseProgramKernel<V>.run(cell, action, step.pointee, rows: rows, units: units, scratch: scratch)
-      }
+    switch unsafe mathematics.kind {
+    case .rnn: unsafe run(FusedRNN(mathematics.activation), action, step, rows: rows, units: units)
+    case .rnnKeepingGate:
+      unsafe run(FusedRNNKeepingGate(mathematics.activation), action, step, rows: rows, units: units)
+    case .lstm: unsafe run(LSTM(), action, step, rows: rows, units: units)
+    case .peepholeLSTM: unsafe run(PeepholeLSTM(), action, step, rows: rows, units: units)
+    case .gru: unsafe run(GRU(), action, step, rows: rows, units: units)
+    case .gruResetBefore: unsafe runStages(GRUResetBefore(), action, step, rows: rows, units: units)
+    case .recorded:
+      unsafe PointwiseProgramKernel<V>.run(
+        mathematics.recorded!, action, step.pointee, rows: rows, units: units, scratch: scratch)
     }
   }
 

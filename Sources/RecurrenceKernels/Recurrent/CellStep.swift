@@ -75,14 +75,25 @@
 }
 
 /// Which cell's mathematics a kernel runs.
-@frozen @unsafe public enum CellMathematics {
-  case rnn(Activation)
-  case rnnKeepingGate(Activation)
-  case lstm
-  case peepholeLSTM
-  case gru
-  case gruResetBefore
-  case recorded(RecordedCellView)
+///
+/// A plain kind beside what some kinds need, because the tag of an enumeration with payloads is found by a call.
+@frozen @unsafe public struct CellMathematics {
+  @frozen public enum Kind: UInt8, Sendable {
+    case rnn, rnnKeepingGate, lstm, peepholeLSTM, gru, gruResetBefore, recorded
+  }
+
+  public let kind: Kind
+  /// Of the RNNs.
+  public let activation: Activation
+  /// Of recorded cells.
+  public let recorded: RecordedCellView?
+
+  @inlinable
+  public init(_ kind: Kind, _ activation: Activation = .identity, recorded: RecordedCellView? = nil) {
+    unsafe self.kind = kind
+    unsafe self.activation = activation
+    unsafe self.recorded = unsafe recorded
+  }
 }
 
 /// Which part of a cell's mathematics a kernel runs.

@@ -47,25 +47,30 @@
 
   @inlinable @inline(__always)
   public static func run(_ call: RecurrentCall<Scalar>) {
-    if let product = unsafe call.product {
-      if let action = unsafe call.action, unsafe canInterleave(product, call) {
-        return unsafe runInterleaved(product, action, call)
+    unsafe withUnsafePointer(to: call.step) { step in
+      if let product = unsafe call.product {
+        if let action = unsafe call.action, unsafe canInterleave(product, step, rows: call.rows) {
+          return unsafe runInterleaved(
+            product, planes: call.planes, call.mathematics, action, step, rows: call.rows,
+            productScratch: call.productScratch, programScratch: call.programScratch)
+        }
+        unsafe ProductKernel<V>.run(
+          product, rows: 0..<product.c.rows, panels: 0..<ProductKernel<V>.panels(product), scratch: call.productScratch)
       }
-      let panels = unsafe (product.c.columns + Geometry.panelWidth - 1) / Geometry.panelWidth
-      unsafe ProductKernel<V>.run(
-        product, rows: 0..<product.c.rows, panels: 0..<panels, scratch: call.productScratch)
+      guard let action = unsafe call.action else { return }
+      unsafe CellMathematicsKernel<V>.run(
+        call.mathematics, action, step, rows: 0..<call.rows, units: 0..<step.pointee.units,
+        scratch: call.programScratch)
     }
-    guard let action = unsafe call.action else { return }
-    unsafe CellMathematicsKernel<V>.run(
-      call.mathematics, action, call.step, rows: 0..<call.rows, units: 0..<call.step.units,
-      scratch: call.programScratch)
   }
 
   /// Whether the units of a gate are whole panels, and the rows are those of the product, enough of them for tiles, and
   /// fit the scratch memory at full depth.
   @inlinable @inline(__always)
-  static func canInterleave(_ product: ProductOperands<Scalar>, _ call: RecurrentCall<Scalar>) -> Bool {
-    unsafe product.c.rows == call.rows && call.rows > 2 && call.step.units % Geometry.panelWidth == 0
+  static func canInterleave(
+    _ product: ProductOperands<Scalar>, _ step: UnsafePointer<CellStep<Scalar>>, rows: Int
+  ) -> Bool {
+    unsafe product.c.rows == rows && rows > 2 && step.pointee.units % Geometry.panelWidth == 0
       && product.a.columns > 0
       && depthBlocks(product) * Geometry.rows <= Geometry.rowBlock
   }
@@ -77,32 +82,33 @@
 
   @inlinable @inline(__always)
   static func runInterleaved(
-    _ product: ProductOperands<Scalar>, _ action: CellAction, _ call: RecurrentCall<Scalar>
+    _ product: ProductOperands<Scalar>, planes: Int, _ mathematics: CellMathematics, _ action: CellAction,
+    _ step: UnsafePointer<CellStep<Scalar>>, rows: Int, productScratch: UnsafeMutablePointer<Scalar>,
+    programScratch: UnsafeMutablePointer<Scalar>
   ) {
     let depthBlocks = unsafe EvenSplit(product.a.columns, parts: depthBlocks(product))
     let rowLimit = Geometry.rowBlock / depthBlocks.parts / Geometry.rows * Geometry.rows
-    let rowBlocks = unsafe EvenSplit(call.rows, limit: rowLimit)
-    let panelsPerPlane = unsafe call.step.units / Geometry.panelWidth
+    let rowBlocks = EvenSplit(rows, limit: rowLimit)
+    let panelsPerPlane = unsafe step.pointee.units / Geometry.panelWidth
     for i in 0..<rowBlocks.parts {
       let rows = rowBlocks.range(i)
       let copyStride = rows.count * Geometry.copiedRowStride
       for d in 0..<depthBlocks.parts {
         unsafe ProductKernel<V>.copyRows(
-          product.a, rows: rows, depth: depthBlocks.range(d), into: call.productScratch + d * copyStride)
+          product.a, rows: rows, depth: depthBlocks.range(d), into: productScratch + d * copyStride)
       }
       for panel in 0..<panelsPerPlane {
-        for plane in unsafe 0..<call.planes {
+        for plane in 0..<planes {
           for d in 0..<depthBlocks.parts {
             unsafe ProductKernel<V>.runPanel(
               product, panel: plane * panelsPerPlane + panel, firstRow: rows.lowerBound, rowCount: rows.count,
               depth: depthBlocks.range(d), start: d == 0 ? product.start : .accumulate,
-              copied: call.productScratch + d * copyStride)
+              copied: productScratch + d * copyStride)
           }
         }
         let unit = panel * Geometry.panelWidth
         unsafe CellMathematicsKernel<V>.run(
-          call.mathematics, action, call.step, rows: rows, units: unit..<(unit + Geometry.panelWidth),
-          scratch: call.programScratch)
+          mathematics, action, step, rows: rows, units: unit..<(unit + Geometry.panelWidth), scratch: programScratch)
       }
     }
   }

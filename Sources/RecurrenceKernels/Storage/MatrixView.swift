@@ -6,7 +6,7 @@
 /// The memory must stay valid and unwritten for as long as the view is used.
 @frozen @unsafe public struct MatrixView<Scalar: KernelScalar> {
   /// First element. Meaningless, and never read, where `rows` or `columns` is zero.
-  public let base: UnsafePointer<Scalar>
+  public var base: UnsafePointer<Scalar>
   public let rows: Int
   public let columns: Int
   /// Elements from the start of one row to the start of the next, at least `columns` where there are several.
@@ -47,7 +47,7 @@
 
 /// A row-major matrix to write to. As `MatrixView`, and the memory must be exclusive while it is written.
 @frozen @unsafe public struct MutableMatrixView<Scalar: KernelScalar> {
-  public let base: UnsafeMutablePointer<Scalar>
+  public var base: UnsafeMutablePointer<Scalar>
   public let rows: Int
   public let columns: Int
   public let stride: Int
