@@ -46,5 +46,7 @@ static inline void recurrence_set_bytes(void *memory, uint8_t value, uint64_t co
 
 // Asks for the cache line at `address`, which need not be valid memory, to be brought near.
 static inline void recurrence_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
+// The same, but no nearer than the second-level cache.
+static inline void recurrence_prefetch_l2(const void *address) { __builtin_prefetch(address, 0, 2); }
 
 #endif

@@ -57,12 +57,12 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     let (layers, batch, units) = (shape.layers, use.batch, shape.units)
     let size = MemoryLayout<Scalar>.stride
     // Pre-activations of a chunk stay in L2.
-    chunk = max(1, min(use.steps, Self.quotient(262_144, batch, shape.gateStride, size)))
+    chunk = max(1, min(use.steps, max(128 / max(1, batch), Self.quotient(262_144, batch, shape.gateStride, size))))
     // Weight gradients want some 256 rows for a good product, and δ in L2 if it fits; with threads, each chunk costs two
     // forks, so it is larger.
     let budget = use.threads == 1 ? 524_288 : 16_777_216
     let affordable = Self.quotient(budget, batch, shape.gradientStride, layers, size)
-    gradientChunk = max(1, min(use.tapeSteps ?? 0, max(256 / max(1, batch) + 1, affordable)))
+    gradientChunk = max(1, min(use.tapeSteps ?? 0, max(512 / max(1, batch), affordable)))
     let geometry = shape.kernels.geometry
     productScratchStride = (max(geometry.productScratch, geometry.transposedScratch) + 15) / 16 * 16
     programScratchStride = (geometry.programScratch(registers: shape.cell.registers) + 15) / 16 * 16

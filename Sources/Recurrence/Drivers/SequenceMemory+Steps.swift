@@ -22,8 +22,8 @@ extension SequenceMemory {
       units: shape.units, gateColumns: shape.gateColumns, unitColumn: shape.gateStride)
     unsafe (step.gates, step.gateStride) = unsafe (gates, shape.gateStride)
     unsafe step.unitParameters = unsafe weights.unitParameters(layer)
-    unsafe step.previousHidden = unsafe previousHidden
-      ?? UnsafePointer(self.hidden(layer) + part.first * shape.units)
+    unsafe step.previousHidden =
+      unsafe previousHidden ?? UnsafePointer(self.hidden(layer) + part.first * shape.units)
     unsafe step.hidden = unsafe hidden
     unsafe (step.previousHiddenStride, step.hiddenStride) = (shape.units, shape.units)
     unsafe step.other = unsafe other(layer) + part.first * shape.otherStride

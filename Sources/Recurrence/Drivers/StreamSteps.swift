@@ -34,7 +34,7 @@ import RecurrenceKernels
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func run(_ packed: PackedStack<Scalar>, _ input: UnsafePointer<Scalar>, _ output: UnsafeMutablePointer<Scalar>) {
-    if unsafe weights != packed.w(0) { unsafe prepare(packed) }
+    if unsafe weights != packed.w(0) { prepare(packed) }
     unsafe calls.pointee.projection!.a.base = unsafe input
     let mode = recurrence_flush_subnormals()
     for layer in 0..<layers { unsafe table.recurrentSteps(calls + layer) }

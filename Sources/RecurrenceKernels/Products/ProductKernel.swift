@@ -74,7 +74,8 @@
         }
         while panel < panels.upperBound {
           unsafe runPanel(
-            operands, panel: panel, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
+            operands, panel: panel, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch,
+            ahead: Geometry.panelWidth &* depth)
           panel &+= 1
         }
       }
@@ -123,7 +124,7 @@
   @inlinable @inline(__always)
   static func runPanel(
     _ operands: ProductOperands<Scalar>, panel: Int, firstRow: Int, rowCount: Int, depth: Range<Int>,
-    start: ProductStart, copied: UnsafeMutablePointer<Scalar>
+    start: ProductStart, copied: UnsafeMutablePointer<Scalar>, ahead: Int = 0
   ) {
     let firstColumn = panel &* Geometry.panelWidth
     let width = unsafe min(Geometry.panelWidth, operands.c.columns &- firstColumn)
@@ -136,7 +137,8 @@
       let call = unsafe TileCall(
         a: copied + rows.lowerBound &* Geometry.copiedRowStride, weights: weights, depth: depth.count, start: start,
         bias: biasPointer(operands, firstColumn),
-        c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride)
+        c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride,
+        ahead: t == 0 ? ahead : 0)
       unsafe PanelTile<V>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
     }
   }

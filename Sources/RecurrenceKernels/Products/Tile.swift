@@ -1,3 +1,5 @@
+public import CProcessor
+
 /// Where the accumulators of a product start.
 @frozen public enum ProductStart: Sendable {
   /// C is overwritten: sums start at the bias, or at zero where there is none.
@@ -29,7 +31,8 @@
   static func run(
     a: UnsafePointer<Scalar>, rowStride: Int, depthStride: Int,
     weights: UnsafePointer<Scalar>, panelVectors: Int, panelStride: Int, depth: Int,
-    start: ProductStart, bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int
+    start: ProductStart, bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int,
+    ahead: Int = 0
   ) {
     var sum = Accumulators(repeating: InlineArray<columns, V>(repeating: .zero))
     switch start {
@@ -52,6 +55,13 @@
     // Two steps at a time: one taken branch for 24 multiply-adds, not for 12.
     var pairs = depth / 2
     while pairs > 0 {
+      if ahead != 0 {
+        var line = 0
+        while line < 2 &* panelStep {
+          unsafe recurrence_prefetch_l2(w + (ahead &+ line))
+          line &+= 64 / MemoryLayout<Scalar>.stride
+        }
+      }
       unsafe step(&sum, a: a, rowStride: rowStride, weights: w, panelVectors: panelVectors, panelStride: panelStride)
       unsafe step(
         &sum, a: a + depthStride, rowStride: rowStride, weights: w + panelStep, panelVectors: panelVectors,

@@ -1,3 +1,5 @@
+public import CProcessor
+
 /// What varies from one tile to the next within a product; `Tile` says what each operand is.
 @frozen @unsafe @usableFromInline struct TileCall<Scalar: KernelScalar> {
   @usableFromInline var a: UnsafePointer<Scalar>
@@ -8,11 +10,16 @@
   @usableFromInline var bias: UnsafePointer<Scalar>?
   @usableFromInline var c: UnsafeMutablePointer<Scalar>
   @usableFromInline var cStride: Int
+  /// Elements from these weights to those to be fetched meanwhile; 0 for none.
+  @usableFromInline var ahead: Int
+  /// C of the tile that follows, to be fetched meanwhile; null for none.
+  @usableFromInline var next: UnsafePointer<Scalar>?
 
   @inlinable @inline(__always)
   init(
     a: UnsafePointer<Scalar>, weights: UnsafePointer<Scalar>, panelStride: Int = 0, depth: Int, start: ProductStart,
-    bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int
+    bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int, ahead: Int = 0,
+    next: UnsafePointer<Scalar>? = nil
   ) {
     unsafe self.a = a
     unsafe self.weights = weights
@@ -22,6 +29,8 @@
     unsafe self.bias = bias
     unsafe self.c = c
     unsafe self.cStride = cStride
+    unsafe self.ahead = ahead
+    unsafe self.next = unsafe next
   }
 }
 
@@ -39,6 +48,7 @@ extension Tile {
   @inlinable @inline(__always)
   static func run(_ call: TileCall<Scalar>, _ layout: TileLayout) {
     switch layout {
+    case .copiedRows where unsafe call.ahead != 0: unsafe runCopiedAhead(call)
     case .copiedRows: unsafe runCopied(call)
     case .columns: unsafe runColumns(call)
     }
@@ -52,8 +62,22 @@ extension Tile {
       c: call.c, cStride: call.cStride)
   }
 
+  /// The same, while other weights are brought near.
+  @inlinable @inline(never)
+  static func runCopiedAhead(_ call: TileCall<Scalar>) {
+    unsafe run(
+      a: call.a, rowStride: TileGeometry<V>.copiedRowStride, depthStride: 1, weights: call.weights,
+      panelVectors: columns, panelStride: 0, depth: call.depth, start: call.start, bias: call.bias,
+      c: call.c, cStride: call.cStride, ahead: call.ahead)
+  }
+
   @inlinable @inline(never)
   static func runColumns(_ call: TileCall<Scalar>) {
+    if let next = unsafe call.next {
+      for r in 0..<rows {
+        for j in 0..<columns { unsafe recurrence_prefetch(next + (r &* call.cStride &+ j &* V.lanes)) }
+      }
+    }
     unsafe run(
       a: call.a, rowStride: 1, depthStride: TileGeometry<V>.packedColumnStride, weights: call.weights,
       panelVectors: columns, panelStride: 0, depth: call.depth, start: call.start, bias: call.bias,

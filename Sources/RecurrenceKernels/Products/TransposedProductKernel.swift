@@ -120,11 +120,16 @@ public import CProcessor
       let panel = unsafe packedB + column / Geometry.panelWidth &* Geometry.packedPanelStride
       for t in 0..<tiles.parts {
         let rows = tiles.range(t)
+        // C lies beyond L2 and is read a tile at a time, where no hardware prefetcher follows.
+        let isLast = t &+ 1 == tiles.parts
+        let next = unsafe operands.c.pointer(
+          row: isLast ? firstRow : firstRow &+ rows.upperBound,
+          column: firstColumn &+ column &+ (isLast ? Geometry.panelWidth : 0))
         let call = unsafe TileCall(
           a: packedA + rows.lowerBound, weights: panel, depth: depth.count, start: .accumulate,
           bias: nil,
           c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn &+ column),
-          cStride: operands.c.stride)
+          cStride: operands.c.stride, next: UnsafePointer(next))
         unsafe PanelTile<V>.run(call, layout: .columns, rows: rows.count, width: panelWidth, edge: edge)
       }
       column &+= Geometry.panelWidth

@@ -64,15 +64,25 @@
     }
   }
 
-  /// Whether the units of a gate are whole panels, and the rows are those of the product, enough of them for tiles, and
-  /// fit the scratch memory at full depth.
+  /// Whether the units of a gate are whole panels, the rows are those of the product and enough for tiles, and they fit
+  /// the scratch memory at full depth. In several blocks of rows, weights must be small: each block reads all of them.
   @inlinable @inline(__always)
   static func canInterleave(
     _ product: ProductOperands<Scalar>, _ step: UnsafePointer<CellStep<Scalar>>, rows: Int
   ) -> Bool {
-    unsafe product.c.rows == rows && rows > 2 && step.pointee.units % Geometry.panelWidth == 0
-      && product.a.columns > 0
-      && depthBlocks(product) * Geometry.rows <= Geometry.rowBlock
+    let depth = unsafe product.a.columns
+    guard unsafe product.c.rows == rows && rows > 2 && step.pointee.units % Geometry.panelWidth == 0 && depth > 0 else {
+      return false
+    }
+    let limit = unsafe rowLimit(product)
+    let weights = unsafe depth * product.c.columns * MemoryLayout<Scalar>.stride
+    return limit > 0 && (rows <= limit || weights <= Geometry.blockBytes)
+  }
+
+  /// Most rows of A that fit the scratch memory at full depth, whole tiles.
+  @inlinable @inline(__always)
+  static func rowLimit(_ product: ProductOperands<Scalar>) -> Int {
+    unsafe Geometry.rowBlock / depthBlocks(product) / Geometry.rows * Geometry.rows
   }
 
   @inlinable @inline(__always)
@@ -87,8 +97,7 @@
     programScratch: UnsafeMutablePointer<Scalar>
   ) {
     let depthBlocks = unsafe EvenSplit(product.a.columns, parts: depthBlocks(product))
-    let rowLimit = Geometry.rowBlock / depthBlocks.parts / Geometry.rows * Geometry.rows
-    let rowBlocks = EvenSplit(rows, limit: rowLimit)
+    let rowBlocks = unsafe EvenSplit(rows, limit: rowLimit(product))
     let panelsPerPlane = unsafe step.pointee.units / Geometry.panelWidth
     for i in 0..<rowBlocks.parts {
       let rows = rowBlocks.range(i)
@@ -99,11 +108,17 @@
       }
       for panel in 0..<panelsPerPlane {
         for plane in 0..<planes {
+          // After this panel comes that of the same units' next gate.
+          let next = plane + 1 < planes ? panelsPerPlane : 1 - plane * panelsPerPlane
           for d in 0..<depthBlocks.parts {
+            let block = depthBlocks.range(d)
+            let ahead =
+              d + 1 < depthBlocks.parts
+              ? block.count : unsafe next * product.a.columns - block.lowerBound
             unsafe ProductKernel<V>.runPanel(
               product, panel: plane * panelsPerPlane + panel, firstRow: rows.lowerBound, rowCount: rows.count,
-              depth: depthBlocks.range(d), start: d == 0 ? product.start : .accumulate,
-              copied: productScratch + d * copyStride)
+              depth: block, start: d == 0 ? product.start : .accumulate, copied: productScratch + d * copyStride,
+              ahead: ahead * Geometry.panelWidth)
           }
         }
         let unit = panel * Geometry.panelWidth
