@@ -85,3 +85,10 @@ class Ours(Peer):
         if "ms_min" not in answer:
             raise PeerFailure(f"ours answered {row.name} without a time: {answer}")
         return answer
+
+
+class Reference(Peer):
+    """python/reference.py, which is not timed."""
+
+    def digests(self, row):
+        return json.loads(self._exchange(json.dumps(row.request(0))))["digests"]

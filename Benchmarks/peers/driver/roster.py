@@ -1,5 +1,5 @@
 """Who takes part, how each is started, and what keeps it to one instruction set and so many threads."""
-from processes import Ours, Peer
+from processes import Ours, Peer, Reference
 from setup import HERE, environment, onednn_program
 
 PEERS = ("torch", "onnxruntime", "onednn-openmp", "onednn-sycl")
@@ -24,7 +24,7 @@ def limits(isa, best):
     return _LIMITS[isa]
 
 
-def makes(key, options):
+def make_peer(key, options):
     """A peer of the roster that is not running yet."""
     variables = {"OMP_NUM_THREADS": str(options.threads), "MKL_NUM_THREADS": str(options.threads)} | options.limits
     if key == "ours":
@@ -37,4 +37,5 @@ def makes(key, options):
         return Peer(key, [str(onednn_program(key))], variables, options.cores)
     script = {"torch": "torch_peer.py", "onnxruntime": "onnxruntime_peer.py", "reference": "reference.py"}[key]
     python = environment("python") / "bin" / "python"
-    return Peer(key, [str(python), str(HERE / "python" / script)], variables, options.cores)
+    kind = Reference if key == "reference" else Peer
+    return kind(key, [str(python), str(HERE / "python" / script)], variables, options.cores)

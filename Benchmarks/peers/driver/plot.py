@@ -1,0 +1,83 @@
+"""The picture of a comparison: one panel per mode, one column per row, grouped by cell; how many times as long each peer
+takes as ours, on a logarithmic axis. Plain SVG with a background of its own, so that it reads on light and dark pages."""
+import math
+
+from results import modes
+from roster import PEERS, TITLES
+
+_COLUMN, _GAP, _LEFT, _TOP, _HEIGHT, _LABELS = 19, 16, 46, 56, 220, 74
+_COLOURS = {"torch": "#d1495b", "onnxruntime": "#6c757d", "onednn-openmp": "#1f6fb2", "onednn-sycl": "#7aa95c"}
+_INK, _FAINT = "#222222", "#e4e4e4"
+_TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200)
+
+
+def svg(best, subtitle):
+    panels = [_Panel(mode, {row: times for row, times in best.items() if row.mode == mode and "ours" in times})
+              for mode in modes(best)]
+    width = max(panel.width for panel in panels)
+    pitch = _HEIGHT + _LABELS + 34
+    height = _TOP + pitch * len(panels)
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        'font-family="Helvetica, Arial, sans-serif" font-size="11">',
+        f"<title>How many times as long the peers take: {subtitle}</title>",
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+        f'<text x="{_LEFT}" y="20" fill="{_INK}" font-size="14">Time of a peer over ours: {subtitle}. '
+        "Above the line ours is faster</text>"]
+    parts += _legend(best)
+    for index, panel in enumerate(panels):
+        parts.append(f'<g transform="translate(0 {_TOP + index * pitch})">{panel.drawn(width)}</g>')
+    return "\n".join(parts) + "\n</svg>\n"
+
+
+def _legend(best):
+    x, parts = _LEFT, []
+    for key in PEERS:
+        if any(key in times for times in best.values()):
+            parts.append(f'<circle cx="{x + 4}" cy="37" r="3.5" fill="{_COLOURS[key]}"/>'
+                         f'<text x="{x + 12}" y="41" fill="{_INK}">{TITLES[key]}</text>')
+            x += 26 + 6.2 * len(TITLES[key])
+    return parts
+
+
+class _Panel:
+    def __init__(self, mode, best):
+        self.mode, self.best = mode, best
+        self.cells = list(dict.fromkeys(row.cell for row in best))
+        self.width = _LEFT + _COLUMN * len(best) + _GAP * len(self.cells) + 12
+        ratios = [times[key] / times["ours"] for times in best.values() for key in times] or [1]
+        # A line at 1 stays inside, with room to see on which side of it a mark lies.
+        self.low, self.high = min(0.8, 0.9 * min(ratios)), max(1.5, 1.1 * max(ratios))
+
+    def _y(self, ratio):
+        return _HEIGHT * math.log(self.high / ratio) / math.log(self.high / self.low)
+
+    def drawn(self, width):
+        parts = [f'<text x="{_LEFT}" y="14" fill="{_INK}" font-size="13">{self.mode}</text>', '<g transform="translate(0 20)">']
+        for tick in (tick for tick in _TICKS if self.low <= tick <= self.high):
+            y = self._y(tick)
+            colour, thickness = (_INK, 1.2) if tick == 1 else (_FAINT, 1)
+            parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{width - 8}" y2="{y:.1f}" stroke="{colour}" stroke-width="{thickness}"/>'
+                         f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{_INK}">{tick:g}</text>')
+        x = _LEFT + _GAP / 2
+        for cell in self.cells:
+            rows = [row for row in self.best if row.cell == cell]
+            middle = x + _COLUMN * len(rows) / 2
+            parts.append(f'<text x="{middle:.1f}" y="{_HEIGHT + _LABELS + 4}" text-anchor="middle" fill="{_INK}" font-size="12">{cell}</text>')
+            for row in rows:
+                parts.append(self._column(row, x + _COLUMN / 2))
+                x += _COLUMN
+            x += _GAP
+        return "".join(parts) + "</g>"
+
+    def _column(self, row, x):
+        """One row: its marks, the slowest first so that the fastest peer lies on top, and its shape."""
+        times = self.best[row]
+        t, b, i, h = row.shape
+        shape = f"{t}, {b}, {h}" if i == h else f"{t}, {b}, {i}, {h}"
+        parts = [f'<text transform="translate({x + 3:.1f} {_HEIGHT + 6}) rotate(-90)" text-anchor="end" fill="{_INK}" font-size="9">{shape}</text>']
+        for key in sorted((key for key in times if key != "ours"), key=times.get, reverse=True):
+            ratio = times[key] / times["ours"]
+            parts.append(f'<circle cx="{x:.1f}" cy="{self._y(ratio):.1f}" r="3.5" fill="{_COLOURS[key]}" fill-opacity="0.85">'
+                         f"<title>{row.name}: {TITLES[key]} {ratio:.3f}</title></circle>")
+        return "".join(parts)
