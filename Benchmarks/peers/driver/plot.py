@@ -8,13 +8,16 @@ from roster import PEERS, TITLES
 _COLUMN, _GAP, _LEFT, _TOP, _HEIGHT, _LABELS = 19, 16, 46, 56, 220, 74
 _COLOURS = {"torch": "#d1495b", "onnxruntime": "#6c757d", "onednn-openmp": "#1f6fb2", "onednn-sycl": "#7aa95c"}
 _INK, _FAINT = "#222222", "#e4e4e4"
-_TICKS = (0.5, 0.7, 1, 1.5, 2, 3, 5, 10, 20, 50, 100, 200)
+_TICKS = (0.5, 0.6, 0.7, 0.8, 0.9, 1, 1.1, 1.2, 1.5, 2, 3, 5)
+# PyTorch takes up to a hundred times as long in short rows. An axis that went so far would leave no room about 1, where
+# the fastest peer is: what is beyond becomes a triangle at the edge.
+_CEILING = 5
 
 
 def svg(best, subtitle):
     panels = [_Panel(mode, {row: times for row, times in best.items() if row.mode == mode and "ours" in times})
               for mode in modes(best)]
-    width = max(panel.width for panel in panels)
+    width = max([620] + [panel.width for panel in panels])
     pitch = _HEIGHT + _LABELS + 34
     height = _TOP + pitch * len(panels)
     parts = [
@@ -22,8 +25,8 @@ def svg(best, subtitle):
         'font-family="Helvetica, Arial, sans-serif" font-size="11">',
         f"<title>How many times as long the peers take: {subtitle}</title>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
-        f'<text x="{_LEFT}" y="20" fill="{_INK}" font-size="14">Time of a peer over ours: {subtitle}. '
-        "Above the line ours is faster</text>"]
+        f'<text x="{_LEFT}" y="20" fill="{_INK}" font-size="14">Time of a peer over ours, {subtitle}. Above the line ours '
+        "is faster. Columns: T, B, H.</text>"]
     parts += _legend(best)
     for index, panel in enumerate(panels):
         parts.append(f'<g transform="translate(0 {_TOP + index * pitch})">{panel.drawn(width)}</g>')
@@ -36,8 +39,14 @@ def _legend(best):
         if any(key in times for times in best.values()):
             parts.append(f'<circle cx="{x + 4}" cy="37" r="3.5" fill="{_COLOURS[key]}"/>'
                          f'<text x="{x + 12}" y="41" fill="{_INK}">{TITLES[key]}</text>')
-            x += 26 + 6.2 * len(TITLES[key])
+            x += 30 + 6.2 * len(TITLES[key])
+    parts.append(f'<path d="{_triangle(x + 4, 37)}" fill="{_INK}"/>'
+                 f'<text x="{x + 12}" y="41" fill="{_INK}">more than {_CEILING}</text>')
     return parts
+
+
+def _triangle(x, y):
+    return f"M{x - 3.5:.1f} {y + 3:.1f}h7l-3.5 -6.5z"
 
 
 class _Panel:
@@ -47,7 +56,7 @@ class _Panel:
         self.width = _LEFT + _COLUMN * len(best) + _GAP * len(self.cells) + 12
         ratios = [times[key] / times["ours"] for times in best.values() for key in times] or [1]
         # A line at 1 stays inside, with room to see on which side of it a mark lies.
-        self.low, self.high = min(0.8, 0.9 * min(ratios)), max(1.5, 1.1 * max(ratios))
+        self.low, self.high = min(0.9, 0.95 * min(ratios)), min(_CEILING, max(1.5, 1.1 * max(ratios)))
 
     def _y(self, ratio):
         return _HEIGHT * math.log(self.high / ratio) / math.log(self.high / self.low)
@@ -76,8 +85,13 @@ class _Panel:
         t, b, i, h = row.shape
         shape = f"{t}, {b}, {h}" if i == h else f"{t}, {b}, {i}, {h}"
         parts = [f'<text transform="translate({x + 3:.1f} {_HEIGHT + 6}) rotate(-90)" text-anchor="end" fill="{_INK}" font-size="9">{shape}</text>']
+        beyond = 0
         for key in sorted((key for key in times if key != "ours"), key=times.get, reverse=True):
             ratio = times[key] / times["ours"]
-            parts.append(f'<circle cx="{x:.1f}" cy="{self._y(ratio):.1f}" r="3.5" fill="{_COLOURS[key]}" fill-opacity="0.85">'
-                         f"<title>{row.name}: {TITLES[key]} {ratio:.3f}</title></circle>")
+            tag, form = ("circle", f'cx="{x:.1f}" cy="{self._y(ratio):.1f}" r="3.5"')
+            if ratio > self.high:
+                tag, form = ("path", f'd="{_triangle(x, 5 + 9 * beyond)}"')
+                beyond += 1
+            parts.append(f'<{tag} {form} fill="{_COLOURS[key]}" fill-opacity="0.85">'
+                         f"<title>{row.name}: {TITLES[key]} {ratio:.3f}</title></{tag}>")
         return "".join(parts)

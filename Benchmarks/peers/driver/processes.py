@@ -23,9 +23,19 @@ class Peer:
 
     def ask(self, row, seconds, digests=False):
         """The answer as a dictionary: of times, or with `unsupported`."""
-        answer = json.loads(self._exchange(json.dumps(row.request(seconds, digests))))
-        if "unsupported" not in answer and "ms_min" not in answer:
-            raise PeerFailure(f"{self.key} answered {row.name} without a time: {answer}")
+        return self._answer(json.dumps(row.request(seconds, digests)), row, ("ms_min", "unsupported"))
+
+    def _answer(self, line, row, expected):
+        """The answer to a line, which must have one of the fields expected. After any other, the process is not asked
+        again: it may be out of step."""
+        text = self._exchange(line)
+        try:
+            answer = json.loads(text)
+        except json.JSONDecodeError:
+            answer = {}
+        if not isinstance(answer, dict) or not any(field in answer for field in expected):
+            self.stop()
+            raise PeerFailure(f"{self.key} answered {row.name} with {text.strip()[:200]}")
         return answer
 
     def _exchange(self, line):
@@ -50,9 +60,13 @@ class Peer:
 
     def _start(self):
         cores = self.cores
-        self.process = subprocess.Popen(
-            self.command, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-            preexec_fn=lambda: os.sched_setaffinity(0, cores))
+        try:
+            # A session of its own: Ctrl-C is for the driver, which then ends its peers by closing their input.
+            self.process = subprocess.Popen(
+                self.command, env=self.environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+                start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
+        except OSError as error:
+            raise PeerFailure(f"{self.key} could not be started: {error}") from None
 
     def _ended(self, line):
         status = self.process.wait()
@@ -79,11 +93,9 @@ class Ours(Peer):
         self.isa = isa
 
     def ask(self, row, seconds, digests=False):
-        answer = json.loads(self._exchange(row.label(self.isa)))
+        answer = self._answer(row.label(self.isa), row, ("ms_min", "error"))
         if "error" in answer:
             raise PeerFailure(f"ours: {answer['error']}")
-        if "ms_min" not in answer:
-            raise PeerFailure(f"ours answered {row.name} without a time: {answer}")
         return answer
 
 
@@ -91,4 +103,4 @@ class Reference(Peer):
     """python/reference.py, which is not timed."""
 
     def digests(self, row):
-        return json.loads(self._exchange(json.dumps(row.request(0))))["digests"]
+        return self._answer(json.dumps(row.request(0)), row, ("digests",))["digests"]

@@ -53,8 +53,8 @@ def onednn_program(name):
         # The SYCL library names libraries of its own that this program never calls; the loader finds them, the linker
         # need not.
         run(["g++", "-std=c++17", "-O2", "-Wall", "-Wextra", HERE / "onednn" / "main.cpp", "-I", place / "include",
-             "-L", place / "lib", "-ldnnl", "-Wl,--allow-shlib-undefined", f"-Wl,-rpath,{place / 'lib'}", "-lgomp",
-             "-o", program], f"compiling {program.name}")
+             "-L", place / "lib", "-ldnnl", "-Wl,--allow-shlib-undefined", f"-Wl,-rpath,{place / 'lib'}", "-Wl,--as-needed",
+             "-lgomp", "-o", program], f"compiling {program.name}")
         stamp.write_text(text)
     return program
 
