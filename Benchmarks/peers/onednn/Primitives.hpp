@@ -40,45 +40,81 @@ struct Passes {
 
 namespace detail {
 
-template <typename Description, typename Primitive>
-Pass made(const Description& description) {
+template <typename Primitive>
+Pass made(const typename Primitive::primitive_desc& description) {
   return {description, Primitive(description)};
 }
 
-/// Cells whose only state is h; `activation` holds what the constructor takes before the direction, or nothing.
-template <typename Forward, typename Backward, typename... Activation>
-Passes withoutCellState(const Request& r, const dnnl::engine& engine, Activation... activation) {
-  const Layouts l(r);
-  const auto kind = r.trains() ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
-  const auto direction = dnnl::rnn_direction::unidirectional_left2right;
-  const typename Forward::primitive_desc forward(
-      engine, kind, activation..., direction, l.sequence, l.states, l.weights, l.recurrentWeights, l.bias, l.outputs,
-      l.states);
-  Passes passes{made<typename Forward::primitive_desc, Forward>(forward), {}};
-  if (!r.trains()) return passes;
-  const typename Backward::primitive_desc backward(
-      engine, dnnl::prop_kind::backward, activation..., direction, l.sequence, l.states, l.weights, l.recurrentWeights,
-      l.bias, l.outputs, l.states, l.sequence, l.states, l.weights, l.recurrentWeights, l.bias, l.outputs, l.states,
-      forward);
-  passes.backward = made<typename Backward::primitive_desc, Backward>(backward);
-  return passes;
+// Backward goes through the C interface: the C++ one cannot ask for gradients of weights to be overwritten, and zeroing
+// them before every pass, so that they can be added to, is a tenth of the shortest rows.
+constexpr unsigned overwrite = dnnl_rnn_flags_diff_weights_overwrite;
+
+/// `create` is given where to put the descriptor.
+template <typename Create>
+Pass madeInC(Create create) {
+  dnnl_primitive_desc_t handle = nullptr;
+  dnnl::error::wrap_c_api(create(&handle), "oneDNN has no backward pass of this cell");
+  const dnnl::primitive_desc description(handle);
+  return {description, dnnl::primitive(description.get())};
 }
 
-inline Passes lstm(const Request& r, const dnnl::engine& engine) {
+inline dnnl::prop_kind forwardKind(const Request& r) {
+  return r.trains() ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
+}
+
+constexpr auto direction = dnnl::rnn_direction::unidirectional_left2right;
+
+/// Cells whose only state is h. `activation` is what the constructor takes before the direction, or nothing.
+template <typename Primitive, typename... Activation>
+Pass forwardWithoutC(const Request& r, const dnnl::engine& engine, Activation... activation) {
   const Layouts l(r);
-  const auto kind = r.trains() ? dnnl::prop_kind::forward_training : dnnl::prop_kind::forward_inference;
-  const auto direction = dnnl::rnn_direction::unidirectional_left2right;
-  const dnnl::lstm_forward::primitive_desc forward(
-      engine, kind, direction, l.sequence, l.states, l.states, l.weights, l.recurrentWeights, l.bias, l.outputs, l.states,
-      l.states);
-  Passes passes{made<dnnl::lstm_forward::primitive_desc, dnnl::lstm_forward>(forward), {}};
-  if (!r.trains()) return passes;
-  const dnnl::lstm_backward::primitive_desc backward(
-      engine, dnnl::prop_kind::backward, direction, l.sequence, l.states, l.states, l.weights, l.recurrentWeights, l.bias,
-      l.outputs, l.states, l.states, l.sequence, l.states, l.states, l.weights, l.recurrentWeights, l.bias, l.outputs,
-      l.states, l.states, forward);
-  passes.backward = made<dnnl::lstm_backward::primitive_desc, dnnl::lstm_backward>(backward);
-  return passes;
+  return made<Primitive>(
+      {engine, forwardKind(r), activation..., direction, l.sequence, l.states, l.weights, l.recurrentWeights, l.bias,
+       l.outputs, l.states});
+}
+
+inline Pass forwardLSTM(const Request& r, const dnnl::engine& engine) {
+  const Layouts l(r);
+  return made<dnnl::lstm_forward>(
+      {engine, forwardKind(r), direction, l.sequence, l.states, l.states, l.weights, l.recurrentWeights, l.bias, l.outputs,
+       l.states, l.states});
+}
+
+/// The two GRUs differ in the function alone; a vanilla RNN also in its activation (and slopes that tanh does not read).
+template <typename Create>
+Pass backwardGRU(Create create, const Request& r, const dnnl::engine& engine, const Pass& forward) {
+  const Layouts l(r);
+  return madeInC([&](dnnl_primitive_desc_t* handle) {
+    return create(
+        handle, engine.get(), dnnl_backward, dnnl_unidirectional_left2right, l.sequence.get(), l.states.get(),
+        l.weights.get(), l.recurrentWeights.get(), l.bias.get(), l.outputs.get(), l.states.get(), l.sequence.get(),
+        l.states.get(), l.weights.get(), l.recurrentWeights.get(), l.bias.get(), l.outputs.get(), l.states.get(), overwrite,
+        forward.description.get(), nullptr);
+  });
+}
+
+inline Pass backwardRNN(const Request& r, const dnnl::engine& engine, const Pass& forward) {
+  const Layouts l(r);
+  return madeInC([&](dnnl_primitive_desc_t* handle) {
+    return dnnl_vanilla_rnn_backward_primitive_desc_create(
+        handle, engine.get(), dnnl_backward, dnnl_eltwise_tanh, dnnl_unidirectional_left2right, l.sequence.get(),
+        l.states.get(), l.weights.get(), l.recurrentWeights.get(), l.bias.get(), l.outputs.get(), l.states.get(),
+        l.sequence.get(), l.states.get(), l.weights.get(), l.recurrentWeights.get(), l.bias.get(), l.outputs.get(),
+        l.states.get(), overwrite, 0, 0, forward.description.get(), nullptr);
+  });
+}
+
+inline Pass backwardLSTM(const Request& r, const dnnl::engine& engine, const Pass& forward) {
+  const Layouts l(r);
+  const auto none = nullptr;  // No peepholes, no projection.
+  return madeInC([&](dnnl_primitive_desc_t* handle) {
+    return dnnl_lstm_backward_primitive_desc_create(
+        handle, engine.get(), dnnl_backward, dnnl_unidirectional_left2right, l.sequence.get(), l.states.get(),
+        l.states.get(), l.weights.get(), l.recurrentWeights.get(), none, none, l.bias.get(), l.outputs.get(),
+        l.states.get(), l.states.get(), l.sequence.get(), l.states.get(), l.states.get(), l.weights.get(),
+        l.recurrentWeights.get(), none, none, l.bias.get(), l.outputs.get(), l.states.get(), l.states.get(), overwrite,
+        forward.description.get(), nullptr);
+  });
 }
 
 }  // namespace detail
@@ -87,11 +123,26 @@ inline Passes lstm(const Request& r, const dnnl::engine& engine) {
 inline Passes makePasses(const Request& r, const dnnl::engine& engine) {
   using namespace dnnl;
   if (r.dtype != "f32") throw std::runtime_error("oneDNN is measured in f32 only");
+  Passes passes;
   if (r.cell == "rnn") {
-    return detail::withoutCellState<vanilla_rnn_forward, vanilla_rnn_backward>(r, engine, algorithm::eltwise_tanh);
+    passes.forward = detail::forwardWithoutC<vanilla_rnn_forward>(r, engine, algorithm::eltwise_tanh);
+    if (r.trains()) passes.backward = detail::backwardRNN(r, engine, passes.forward);
+  } else if (r.cell == "lstm") {
+    passes.forward = detail::forwardLSTM(r, engine);
+    if (r.trains()) passes.backward = detail::backwardLSTM(r, engine, passes.forward);
+  } else if (r.cell == "gru") {
+    passes.forward = detail::forwardWithoutC<lbr_gru_forward>(r, engine);
+    if (r.trains()) {
+      passes.backward =
+          detail::backwardGRU(dnnl_lbr_gru_backward_primitive_desc_create, r, engine, passes.forward);
+    }
+  } else if (r.cell == "gru-before") {
+    passes.forward = detail::forwardWithoutC<gru_forward>(r, engine);
+    if (r.trains()) {
+      passes.backward = detail::backwardGRU(dnnl_gru_backward_primitive_desc_create, r, engine, passes.forward);
+    }
+  } else {
+    throw std::runtime_error("oneDNN has no cell " + r.cell);
   }
-  if (r.cell == "lstm") return detail::lstm(r, engine);
-  if (r.cell == "gru") return detail::withoutCellState<lbr_gru_forward, lbr_gru_backward>(r, engine);
-  if (r.cell == "gru-before") return detail::withoutCellState<gru_forward, gru_backward>(r, engine);
-  throw std::runtime_error("oneDNN has no cell " + r.cell);
+  return passes;
 }
