@@ -56,8 +56,8 @@ def prepared(row, peers, reference, options, raw):
 
 
 def in_turn(peers, number):
-    """The order of a round: it rotates by one, and every other round runs backwards, so that no peer is always first and
-    none always runs in the wake of the same other."""
+    """The order of a round: it rotates, and every other round runs backwards, so that no peer is always first and none
+    always runs in the wake of the same other."""
     if not peers:
         return []
     turn = number // 2 % len(peers)

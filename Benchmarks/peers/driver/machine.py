@@ -40,7 +40,8 @@ def _caches():
 
 
 def description():
-    changed = _said("git", "-C", str(REPOSITORY), "status", "--porcelain", "--untracked-files=no", "Sources", "Benchmarks")
+    git = ("git", "-C", str(REPOSITORY))
+    changed = _said(*git, "status", "--porcelain", "--untracked-files=no", "Sources", "Benchmarks")
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         "processor": _processor(),
@@ -49,6 +50,6 @@ def description():
         "system": f"{platform.system()} {platform.release()}",
         "swift": (_said("swift", "--version").splitlines() or [""])[0],
         "compiler": (_said("g++", "--version").splitlines() or [""])[0],
-        "commit": _said("git", "-C", str(REPOSITORY), "rev-parse", "--short", "HEAD") + (" with changes" if changed else ""),
+        "commit": _said(*git, "rev-parse", "--short", "HEAD") + (" with changes" if changed else ""),
         "load": os.getloadavg()[0],
     }

@@ -29,7 +29,8 @@ def run(options, raw):
             middle = next(one for one in found if one["peak_bytes"] - one["baseline_bytes"] == net)
             shape = dict(zip("TBIH", SHAPE))
             raw.add(row=row.name, key=key, **({"suite": "memory", "cell": cell} | shape | middle))
-            print(f"{row.name:34} {key:6} {net / 2**20:8.1f} MiB above {middle['baseline_bytes'] / 2**20:.1f}", flush=True)
+            print(f"{row.name:34} {key:6} {net / 2**20:8.1f} MiB above {middle['baseline_bytes'] / 2**20:.1f}",
+                  flush=True)
 
 
 def _answer(command, what, options, variables):
@@ -43,8 +44,8 @@ def _answer(command, what, options, variables):
 
 def _ours(row, options):
     return _answer(
-        [options.bench, "--filter", f"{row.mode}/{row.cell}/", "--shapes", ",".join(map(str, row.shape)), "--isa", options.isa,
-         "--threads", row.threads, "--json"], row.name, options, {})
+        [options.bench, "--filter", f"{row.mode}/{row.cell}/", "--shapes", ",".join(map(str, row.shape)),
+         "--isa", options.isa, "--threads", row.threads, "--json"], row.name, options, {})
 
 
 def _torch(row, options):

@@ -1,5 +1,6 @@
-"""The picture of a comparison: one panel per mode, one column per row, grouped by cell; how many times as long each peer
-takes as ours, on a logarithmic axis. Plain SVG with a background of its own, so that it reads on light and dark pages."""
+"""The picture of a comparison: one panel per mode, one column per row, grouped by cell; how many times as long each
+peer takes as ours, on a logarithmic axis. Plain SVG with a background of its own, so that it reads on light and dark
+pages."""
 import math
 
 from results import modes
@@ -19,34 +20,38 @@ def svg(best, subtitle):
               for mode in modes(best)]
     width = max([620] + [panel.width for panel in panels])
     pitch = _HEIGHT + _LABELS + 34
-    height = _TOP + pitch * len(panels)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {_TOP + pitch * len(panels)}" role="img" '
         'font-family="Helvetica, Arial, sans-serif" font-size="11">',
         f"<title>How many times as long the peers take: {subtitle}</title>",
         '<rect width="100%" height="100%" fill="#ffffff"/>',
-        f'<text x="{_LEFT}" y="20" fill="{_INK}" font-size="14">Time of a peer over ours, {subtitle}. Above the line ours '
-        "is faster. Columns: T, B, H.</text>"]
+        _text(_LEFT, 20, f"Time of a peer over ours, {subtitle}. Above the line ours is faster. Columns: T, B, H.", 14)]
     parts += _legend(best)
     for index, panel in enumerate(panels):
         parts.append(f'<g transform="translate(0 {_TOP + index * pitch})">{panel.drawn(width)}</g>')
     return "\n".join(parts) + "\n</svg>\n"
 
 
+def _text(x, y, content, size=11, anchor="start"):
+    return (f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{_INK}" font-size="{size}">'
+            f"{content}</text>")
+
+
+def _triangle(x, y, colour, content=""):
+    return f'<path d="M{x - 3.5:.1f} {y + 3:.1f}h7l-3.5 -6.5z" fill="{colour}">{content}</path>'
+
+
+def _disc(x, y, colour, content=""):
+    return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" fill="{colour}" fill-opacity="0.85">{content}</circle>'
+
+
 def _legend(best):
     x, parts = _LEFT, []
     for key in PEERS:
         if any(key in times for times in best.values()):
-            parts.append(f'<circle cx="{x + 4}" cy="37" r="3.5" fill="{_COLOURS[key]}"/>'
-                         f'<text x="{x + 12}" y="41" fill="{_INK}">{TITLES[key]}</text>')
+            parts += [_disc(x + 4, 37, _COLOURS[key]), _text(x + 12, 41, TITLES[key])]
             x += 30 + 6.2 * len(TITLES[key])
-    parts.append(f'<path d="{_triangle(x + 4, 37)}" fill="{_INK}"/>'
-                 f'<text x="{x + 12}" y="41" fill="{_INK}">more than {_CEILING}</text>')
-    return parts
-
-
-def _triangle(x, y):
-    return f"M{x - 3.5:.1f} {y + 3:.1f}h7l-3.5 -6.5z"
+    return parts + [_triangle(x + 4, 37, _INK), _text(x + 12, 41, f"more than {_CEILING}")]
 
 
 class _Panel:
@@ -62,17 +67,17 @@ class _Panel:
         return _HEIGHT * math.log(self.high / ratio) / math.log(self.high / self.low)
 
     def drawn(self, width):
-        parts = [f'<text x="{_LEFT}" y="14" fill="{_INK}" font-size="13">{self.mode}</text>', '<g transform="translate(0 20)">']
+        parts = [_text(_LEFT, 14, self.mode, 13), '<g transform="translate(0 20)">']
         for tick in (tick for tick in _TICKS if self.low <= tick <= self.high):
             y = self._y(tick)
             colour, thickness = (_INK, 1.2) if tick == 1 else (_FAINT, 1)
-            parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{width - 8}" y2="{y:.1f}" stroke="{colour}" stroke-width="{thickness}"/>'
-                         f'<text x="{_LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" fill="{_INK}">{tick:g}</text>')
+            parts.append(f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{width - 8}" y2="{y:.1f}" '
+                         f'stroke="{colour}" stroke-width="{thickness}"/>')
+            parts.append(_text(_LEFT - 6, y + 4, f"{tick:g}", anchor="end"))
         x = _LEFT + _GAP / 2
         for cell in self.cells:
             rows = [row for row in self.best if row.cell == cell]
-            middle = x + _COLUMN * len(rows) / 2
-            parts.append(f'<text x="{middle:.1f}" y="{_HEIGHT + _LABELS + 4}" text-anchor="middle" fill="{_INK}" font-size="12">{cell}</text>')
+            parts.append(_text(x + _COLUMN * len(rows) / 2, _HEIGHT + _LABELS + 4, cell, 12, "middle"))
             for row in rows:
                 parts.append(self._column(row, x + _COLUMN / 2))
                 x += _COLUMN
@@ -83,15 +88,15 @@ class _Panel:
         """One row: its marks, the slowest first so that the fastest peer lies on top, and its shape."""
         times = self.best[row]
         t, b, i, h = row.shape
-        shape = f"{t}, {b}, {h}" if i == h else f"{t}, {b}, {i}, {h}"
-        parts = [f'<text transform="translate({x + 3:.1f} {_HEIGHT + 6}) rotate(-90)" text-anchor="end" fill="{_INK}" font-size="9">{shape}</text>']
+        shape = _text(0, 0, f"{t}, {b}, {h}" if i == h else f"{t}, {b}, {i}, {h}", 9, "end")
+        parts = [f'<g transform="translate({x + 3:.1f} {_HEIGHT + 6}) rotate(-90)">{shape}</g>']
         beyond = 0
         for key in sorted((key for key in times if key != "ours"), key=times.get, reverse=True):
             ratio = times[key] / times["ours"]
-            tag, form = ("circle", f'cx="{x:.1f}" cy="{self._y(ratio):.1f}" r="3.5"')
+            title = f"<title>{row.name}: {TITLES[key]} {ratio:.3f}</title>"
             if ratio > self.high:
-                tag, form = ("path", f'd="{_triangle(x, 5 + 9 * beyond)}"')
+                parts.append(_triangle(x, 5 + 9 * beyond, _COLOURS[key], title))
                 beyond += 1
-            parts.append(f'<{tag} {form} fill="{_COLOURS[key]}" fill-opacity="0.85">'
-                         f"<title>{row.name}: {TITLES[key]} {ratio:.3f}</title></{tag}>")
+            else:
+                parts.append(_disc(x, self._y(ratio), _COLOURS[key], title))
         return "".join(parts)

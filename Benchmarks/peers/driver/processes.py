@@ -13,7 +13,8 @@ class PeerFailure(Exception):
 class Peer:
     """One process that answers requests. `key` is its name in options and raw data."""
 
-    # Long enough for the largest row built and warmed up by the slowest peer; a peer that hangs must not hold a campaign.
+    # Seconds: long enough to build and warm up the largest row in the slowest peer. One that hangs must not hold a
+    # campaign.
     patience = 300
 
     def __init__(self, key, command, environment, cores):

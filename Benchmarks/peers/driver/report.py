@@ -35,8 +35,8 @@ def write(paths, output):
 
 _OPENING = """# Beside PyTorch, ONNX Runtime and oneDNN
 
-Written by `Benchmarks/peers/compare`; [Peers.md](Peers.md) says how it measures and what to be wary of. Milliseconds are
-minima over all rounds. A ratio is the fastest peer's time over ours: above 1 ours is faster."""
+Written by `Benchmarks/peers/compare`; [Peers.md](Peers.md) says how it measures and what to be wary of. Milliseconds
+are minima over all rounds. A ratio is the fastest peer's time over ours: above 1 ours is faster."""
 
 
 def _described(campaigns, output):
@@ -53,7 +53,8 @@ def _described(campaigns, output):
         d = campaign.description
         raw = os.path.relpath(campaign.path, output)
         lines.append(
-            f"{number}. {d['date']}, commit {d['commit']}, load {d['load']:.2f} before: `{d['command']}` ([raw data]({raw}))")
+            f"{number}. {d['date']}, commit {d['commit']}, load {d['load']:.2f} before: `{d['command']}` "
+            f"([raw data]({raw}))")
     return lines[0] + "\n\n" + "\n".join(lines[1:])
 
 
@@ -66,7 +67,8 @@ def _rows(table):
 
 def _means(best, campaigns):
     present = [key for key in PEERS if any(key in times for times in best.values())]
-    table = [["geometric mean", "rows", "fastest peer / ours", "ours ahead"] + [f"{TITLES[key]} / ours" for key in present]]
+    table = [["geometric mean", "rows", "fastest peer / ours", "ours ahead"]]
+    table[0] += [f"{TITLES[key]} / ours" for key in present]
     if len(campaigns) > 1:
         table[0] += [f"in campaign {number}" for number in range(1, len(campaigns) + 1)]
     for mode in modes(best):
@@ -125,11 +127,12 @@ def _memory(campaigns):
         base = {key: f"{answer['baseline_bytes'] / 2**20:.0f}" for key, answer in answers.items()}
         tape = answers.get("ours", {}).get("tape_bytes")
         table.append([
-            row.cell, ", ".join(map(str, row.shape)), *(f"{net[key]:.1f}" if key in net else "" for key in ["ours"]),
+            row.cell, ", ".join(map(str, row.shape)), f"{net['ours']:.1f}" if "ours" in net else "",
             f"{tape / 2**20:.1f}" if tape else "", f"{net['torch']:.1f}" if "torch" in net else "",
-            f"{net['torch'] / net['ours']:.2f}" if len(net) == 2 else "", f"{base.get('ours', '')}, {base.get('torch', '')}"])
-    return ("### Memory\n\nPeak resident memory of one training step: a process that runs it, less one that only starts "
-            "or imports the library.\n\n" + _rows(table))
+            f"{net['torch'] / net['ours']:.2f}" if len(net) == 2 else "",
+            f"{base.get('ours', '')}, {base.get('torch', '')}"])
+    return ("### Memory\n\nPeak resident memory of one training step: a process that runs it, less one that only "
+            "starts or imports the library.\n\n" + _rows(table))
 
 
 def _failures(campaigns):

@@ -10,19 +10,19 @@ class Campaign:
     came."""
 
     def __init__(self, path):
-        self.path = path
+        self.path, self.description = path, None
         self.best = {}  # Row: {key: ms}
         self.memory = {}  # Row: {key: answer}
         self.names = {}  # key: what the peer calls itself
         self.failures = []
         failed = set()
-        for number, line in enumerate(path.read_text().splitlines(), 1):
+        # A campaign that was killed may have ended within a line: what follows the last line break does not count.
+        for number, line in enumerate(path.read_text().split("\n")[:-1], 1):
             try:
                 self._read(json.loads(line), failed)
-            except (KeyError, TypeError, json.JSONDecodeError) as error:
-                # A campaign that was killed may end within a line.
+            except (KeyError, TypeError, ValueError) as error:
                 raise ValueError(f"{path}, line {number}: not an answer of a peer ({error!r})") from None
-        if not hasattr(self, "description"):
+        if self.description is None:
             raise ValueError(f"{path}: not a campaign's raw data, its first line describes none")
         for row, key in failed:
             self.best.get(row, {}).pop(key, None)

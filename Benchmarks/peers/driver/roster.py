@@ -20,7 +20,8 @@ def limits(isa, best):
     if isa == best:
         return {}
     if isa not in _LIMITS:
-        raise ValueError(f"--isa: peers can be kept to {', '.join(_LIMITS)} or given the processor's best, not to {isa}")
+        known = ", ".join(_LIMITS)
+        raise ValueError(f"--isa: peers can be kept to {known} or given the processor's best, not to {isa}")
     return _LIMITS[isa]
 
 

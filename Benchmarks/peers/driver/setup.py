@@ -1,5 +1,5 @@
-"""Everything that the peers need, made once in .build/peers: virtual environments of pinned packages, the oneDNN program
-built against either build of the library, and recurrence-bench."""
+"""Everything that the peers need, made once in .build/peers: virtual environments of pinned packages, the oneDNN
+program built against either build of the library, and recurrence-bench."""
 import hashlib
 import pathlib
 import subprocess
@@ -36,8 +36,8 @@ def environment(name):
         print(f"installing the packages of {wanted.name}", file=sys.stderr)
         run([sys.executable, "-m", "venv", "--clear", place], f"the environment {name}")
         # An index that cannot be reached is given up soon: the others may hold the package.
-        run([place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1",
-             "--requirement", wanted], f"installing {wanted.name}")
+        run([place / "bin" / "python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check",
+             "--retries", "1", "--requirement", wanted], f"installing {wanted.name}")
         stamp.write_text(text)
     return place
 
@@ -53,8 +53,8 @@ def onednn_program(name):
         # The SYCL library names libraries of its own that this program never calls; the loader finds them, the linker
         # need not.
         run(["g++", "-std=c++17", "-O2", "-Wall", "-Wextra", HERE / "onednn" / "main.cpp", "-I", place / "include",
-             "-L", place / "lib", "-ldnnl", "-Wl,--allow-shlib-undefined", f"-Wl,-rpath,{place / 'lib'}", "-Wl,--as-needed",
-             "-lgomp", "-o", program], f"compiling {program.name}")
+             "-L", place / "lib", "-ldnnl", "-Wl,--allow-shlib-undefined", f"-Wl,-rpath,{place / 'lib'}",
+             "-Wl,--as-needed", "-lgomp", "-o", program], f"compiling {program.name}")
         stamp.write_text(text)
     return program
 

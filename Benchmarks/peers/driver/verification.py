@@ -1,13 +1,13 @@
-"""No peer is timed computing something else: before a row's rounds, every result of every peer is held against the plain
-formulas of python/reference.py, on the operands and at the shape that are timed.
+"""No peer is timed computing something else: before a row's rounds, every result of every peer is held against the
+plain formulas of python/reference.py, on the operands and at the shape that are timed.
 
-Results are compared by digest: their scalar product with a fixed pattern of random numbers, and their length. A vector e
-of errors changes the product by about 0.58·‖e‖, wherever the errors are; it goes unseen with a probability of about the
-tolerance over ‖e‖/‖result‖.
+Results are compared by digest: their scalar product with a fixed pattern of random numbers, and their length. A vector
+e of errors changes the product by about 0.58·‖e‖, wherever the errors are; it goes unseen with a probability of about
+the tolerance over ‖e‖/‖result‖.
 """
 
-# Of a result's length. Rounding in single precision over the longest rows leaves 10⁻⁶ to 10⁻⁵; a missing term, a gate in
-# the wrong place or a bias added twice is above 10⁻².
+# Of a result's length. Rounding in single precision over the longest rows leaves 10⁻⁶ to 10⁻⁵; a missing term, a gate
+# in the wrong place or a bias added twice is above 10⁻².
 TOLERANCE = 1e-4
 
 

@@ -1,5 +1,5 @@
-// The four cells as oneDNN's primitives. Descriptors of one cell differ from another's only in their type and in whether
-// there is a c; everything past this file is the same for all.
+// The four cells as oneDNN's primitives. Descriptors of one cell differ from another's only in their type and in
+// whether there is a c; everything past this file is the same for all.
 #pragma once
 
 #include <oneapi/dnnl/dnnl.hpp>
@@ -76,11 +76,11 @@ Pass forwardWithoutC(const Request& r, const dnnl::engine& engine, Activation...
 inline Pass forwardLSTM(const Request& r, const dnnl::engine& engine) {
   const Layouts l(r);
   return made<dnnl::lstm_forward>(
-      {engine, forwardKind(r), direction, l.sequence, l.states, l.states, l.weights, l.recurrentWeights, l.bias, l.outputs,
-       l.states, l.states});
+      {engine, forwardKind(r), direction, l.sequence, l.states, l.states, l.weights, l.recurrentWeights, l.bias,
+       l.outputs, l.states, l.states});
 }
 
-/// The two GRUs differ in the function alone; a vanilla RNN also in its activation (and slopes that tanh does not read).
+/// The two GRUs differ in the function alone; a vanilla RNN also in its activation, and slopes that tanh ignores.
 template <typename Create>
 Pass backwardGRU(Create create, const Request& r, const dnnl::engine& engine, const Pass& forward) {
   const Layouts l(r);
@@ -88,8 +88,8 @@ Pass backwardGRU(Create create, const Request& r, const dnnl::engine& engine, co
     return create(
         handle, engine.get(), dnnl_backward, dnnl_unidirectional_left2right, l.sequence.get(), l.states.get(),
         l.weights.get(), l.recurrentWeights.get(), l.bias.get(), l.outputs.get(), l.states.get(), l.sequence.get(),
-        l.states.get(), l.weights.get(), l.recurrentWeights.get(), l.bias.get(), l.outputs.get(), l.states.get(), overwrite,
-        forward.description.get(), nullptr);
+        l.states.get(), l.weights.get(), l.recurrentWeights.get(), l.bias.get(), l.outputs.get(), l.states.get(),
+        overwrite, forward.description.get(), nullptr);
   });
 }
 

@@ -48,7 +48,9 @@ class FlatObject {
 
   long count(const std::string& name) const {
     const long parsed = std::strtol(value(name).c_str(), nullptr, 10);
-    if (parsed < 1 || parsed > 1 << 20) throw std::runtime_error(name + " must be from 1 to 1048576, got " + value(name));
+    if (parsed < 1 || parsed > 1 << 20) {
+      throw std::runtime_error(name + " must be from 1 to 1048576, got " + value(name));
+    }
     return parsed;
   }
 

@@ -132,12 +132,12 @@ class Row {
 
   /// [G, H, inputs] in the canonical order of gates to [inputs, G, H] in oneDNN's.
   std::vector<float> toOneDNN(const std::vector<float>& values, long inputs) const {
-    return moved(values, inputs, [](auto& to, auto& from, long canonical, long theirs) { to[theirs] = from[canonical]; });
+    return moved(values, inputs, [](auto& to, auto& from, long ours, long theirs) { to[theirs] = from[ours]; });
   }
 
   /// The way back.
   std::vector<float> fromOneDNN(const std::vector<float>& values, long inputs) const {
-    return moved(values, inputs, [](auto& to, auto& from, long canonical, long theirs) { to[canonical] = from[theirs]; });
+    return moved(values, inputs, [](auto& to, auto& from, long ours, long theirs) { to[ours] = from[theirs]; });
   }
 
   template <typename Move>

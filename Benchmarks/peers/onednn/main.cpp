@@ -64,11 +64,13 @@ class Peer {
     char numbers[400];
     std::snprintf(
         numbers, sizeof numbers,
-        "\"T\":%ld,\"B\":%ld,\"I\":%ld,\"H\":%ld,\"threads\":%ld,\"ms\":%.6g,\"ms_min\":%.6g,\"ms_max\":%.6g,\"gflops\":%.6g",
+        "\"T\":%ld,\"B\":%ld,\"I\":%ld,\"H\":%ld,\"threads\":%ld,"
+        "\"ms\":%.6g,\"ms_min\":%.6g,\"ms_max\":%.6g,\"gflops\":%.6g",
         request.T, request.B, request.I, request.H, request.threads, ms.median, ms.minimum, ms.maximum,
         products / ms.median / 1e6);
-    return "{\"suite\":" + quoted(request.mode) + ",\"peer\":" + quoted(peerName()) + ",\"cell\":" + quoted(request.cell) +
-           ",\"mode\":" + quoted(request.mode) + ",\"dtype\":" + quoted(request.dtype) + "," + numbers +
+    return "{\"suite\":" + quoted(request.mode) + ",\"peer\":" + quoted(peerName()) +
+           ",\"cell\":" + quoted(request.cell) + ",\"mode\":" + quoted(request.mode) +
+           ",\"dtype\":" + quoted(request.dtype) + "," + numbers +
            (request.digests ? ",\"digests\":" + digests(*row) : "") + "}";
   }
 

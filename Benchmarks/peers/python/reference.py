@@ -1,6 +1,6 @@
 """The formulas of the four cells, forward and backward through time, in double precision and without a trick.
 
-A process that takes the requests of a peer and answers with the digests of exact results; what is not here is not timed.
+A process that takes the requests of a peer and answers with the digests of exact results. It is not timed.
 Written from the cells' equations (Docs/Cells.md): a_t = W x_t + b, then
 
     rnn         h' = tanh(a + U h)

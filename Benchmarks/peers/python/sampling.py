@@ -1,7 +1,7 @@
 """From passes to the few numbers that are reported, as recurrence-bench's Statistics.swift does it.
 
-The loop over passes is Python's. It costs some 50 ns a pass, and what a library's Python interface costs is part of what
-its user pays.
+The loop over passes is Python's. It costs some 50 ns a pass, and what a library's Python interface costs is part of
+what its user pays.
 """
 import statistics
 import time
