@@ -136,5 +136,6 @@ def _memory(campaigns):
 
 
 def _failures(campaigns):
-    sentences = [f"- {sentence}" for campaign in campaigns for sentence in campaign.failures]
-    return "### Not measured\n\n" + "\n".join(sentences) if sentences else ""
+    sentences = [f"- {sentence}" for campaign in campaigns
+                 for sentence in [*campaign.failures, *campaign.unfinished]]
+    return "### Not measured, or not wholly\n\n" + "\n".join(sentences) if sentences else ""

@@ -13,6 +13,7 @@ class Campaign:
         self.path, self.description = path, None
         self.best = {}  # Row: {key: ms}
         self.memory = {}  # Row: {key: answer}
+        self.rounds = {}  # Row: {key: rounds}
         self.names = {}  # key: what the peer calls itself
         self.failures = []
         failed = set()
@@ -40,8 +41,17 @@ class Campaign:
         elif "ms_min" in answer:
             self.names[key] = answer.get("peer", key)
             if answer["round"] > 0:
-                times = self.best.setdefault(row, {})
+                times, rounds = self.best.setdefault(row, {}), self.rounds.setdefault(row, {})
                 times[key] = min(times.get(key, math.inf), answer["ms_min"])
+                rounds[key] = rounds.get(key, 0) + 1
+
+    @property
+    def unfinished(self):
+        """A sentence for each row that was cut short."""
+        for row, rounds in self.rounds.items():
+            done, wanted = [rounds[key] for key in self.best[row]], self.description["rounds"]
+            if done and min(done) < wanted:
+                yield f"{row.name} was cut short after {min(done)} of {wanted} rounds"
 
     @property
     def setting(self):

@@ -8,6 +8,11 @@
 #include "Operands.hpp"
 #include "Request.hpp"
 
+/// A sentence: why this peer has no such row.
+struct Unsupported : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
 /// A descriptor, to be asked for the layouts it likes, and the primitive itself.
 struct Pass {
   dnnl::primitive_desc description;
@@ -119,10 +124,10 @@ inline Pass backwardLSTM(const Request& r, const dnnl::engine& engine, const Pas
 
 }  // namespace detail
 
-/// Throws a sentence where oneDNN has no such cell, and dnnl::error where it has but not with these layouts.
+/// Throws Unsupported where oneDNN has no such cell, and dnnl::error where it has but not with these layouts.
 inline Passes makePasses(const Request& r, const dnnl::engine& engine) {
   using namespace dnnl;
-  if (r.dtype != "f32") throw std::runtime_error("oneDNN is measured in f32 only");
+  if (r.dtype != "f32") throw Unsupported("oneDNN is measured in f32 only");
   Passes passes;
   if (r.cell == "rnn") {
     passes.forward = detail::forwardWithoutC<vanilla_rnn_forward>(r, engine, algorithm::eltwise_tanh);
@@ -142,7 +147,7 @@ inline Passes makePasses(const Request& r, const dnnl::engine& engine) {
       passes.backward = detail::backwardGRU(dnnl_gru_backward_primitive_desc_create, r, engine, passes.forward);
     }
   } else {
-    throw std::runtime_error("oneDNN has no cell " + r.cell);
+    throw Unsupported("oneDNN has no cell " + r.cell);
   }
   return passes;
 }

@@ -87,11 +87,17 @@ int main() {
   std::setvbuf(stdout, nullptr, _IOLBF, 0);
   std::unique_ptr<Peer> peer;
   for (std::string line; std::getline(std::cin, line);) {
+    std::string kind = "unsupported", sentence;
     try {
       if (!peer) peer = std::make_unique<Peer>();
       std::puts(peer->answer(line).c_str());
+      continue;
+    } catch (const Unsupported& reason) {
+      sentence = reason.what();
     } catch (const std::exception& error) {
-      std::printf("{\"peer\":%s,\"unsupported\":%s}\n", quoted(peerName()).c_str(), quoted(error.what()).c_str());
+      kind = "error";
+      sentence = error.what();
     }
+    std::printf("{\"peer\":%s,\"%s\":%s}\n", quoted(peerName()).c_str(), kind.c_str(), quoted(sentence).c_str());
   }
 }
