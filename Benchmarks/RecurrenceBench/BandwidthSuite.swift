@@ -26,7 +26,7 @@ private func measure(
   bytes: Int, level: String, set: InstructionSet, label: String, _ options: Options
 ) throws(BenchmarkFailure) -> Record {
   let kernels = try requireKernels(set, of: Float.self)
-  try requireMemory(bytes: bytes, label: label)
+  try requireMemory(bytes: Double(bytes), label: label)
   let count = bytes / MemoryLayout<Float>.stride
   let buffer = AlignedBuffer<Float>(count: count)
   let expected = fill(buffer)
@@ -82,8 +82,9 @@ private func sizeName(_ bytes: Int) -> String {
 }
 
 /// Throws where `bytes` would take more than half of the machine's memory.
-func requireMemory(bytes: Int, label: String) throws(BenchmarkFailure) {
-  if UInt64(bytes) > ProcessInfo.processInfo.physicalMemory / 2 {
-    throw BenchmarkFailure("\(label): needs \(bytes >> 20) MiB, more than half of this machine's memory")
+func requireMemory(bytes: Double, label: String) throws(BenchmarkFailure) {
+  if bytes > Double(ProcessInfo.processInfo.physicalMemory / 2) {
+    let mebibytes = String(format: "%.0f", bytes / 0x1p20)
+    throw BenchmarkFailure("\(label): needs \(mebibytes) MiB, more than half of this machine's memory")
   }
 }

@@ -26,3 +26,35 @@ struct CoupledLSTM: Cell {
     return Planes(sigmoid(input.gates[2]) * tanh(c), c)
   }
 }
+
+/// Work that is generic over cell and element type.
+protocol CellWork {
+  associatedtype Result
+  func callAsFunction<C: Cell, Scalar: RecurrenceScalar>(_ cell: C, _: Scalar.Type) throws(BenchmarkFailure) -> Result
+}
+
+extension BenchCell {
+  /// Does the work with this cell.
+  ///
+  /// A switch, and not an `any Cell` that is opened: each branch is compiled for its own types, as the code of a user
+  /// who names them is.
+  func perform<Work: CellWork>(_ work: Work, _ type: ElementType) throws(BenchmarkFailure) -> Work.Result {
+    switch type {
+    case .f32: try perform(work, Float.self)
+    case .f64: try perform(work, Double.self)
+    }
+  }
+
+  private func perform<Work: CellWork, Scalar: RecurrenceScalar>(
+    _ work: Work, _: Scalar.Type
+  ) throws(BenchmarkFailure) -> Work.Result {
+    switch self {
+    case .rnn: try work(RNN(), Scalar.self)
+    case .rnnReLU: try work(RNN.relu, Scalar.self)
+    case .lstm: try work(LSTM(), Scalar.self)
+    case .gru: try work(GRU(), Scalar.self)
+    case .gruBefore: try work(GRUResetBefore(), Scalar.self)
+    case .user: try work(CoupledLSTM(), Scalar.self)
+    }
+  }
+}

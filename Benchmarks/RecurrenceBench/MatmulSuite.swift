@@ -45,7 +45,7 @@ private struct Variant {
 private func measure<Scalar: RecurrenceScalar>(_ variant: Variant, _: Scalar.Type) throws(BenchmarkFailure) -> Record {
   let label = variant.labelParts.joined(separator: "/")
   let problem = variant.problem
-  try requireMemory(bytes: 2 * problem.elements * MemoryLayout<Scalar>.stride, label: label)
+  try requireMemory(bytes: Double(2 * problem.elements * MemoryLayout<Scalar>.stride), label: label)
   let kernels = try requireKernels(variant.set, of: Scalar.self)
   var operands = MatmulOperands<Scalar>(problem, threads: variant.threads, kernels: kernels)
   operands.fill(.coarse)

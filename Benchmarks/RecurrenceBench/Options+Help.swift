@@ -22,6 +22,8 @@ extension Options {
         --dtype f32|f64        element type; f32,f64 for both (default: f32, and both for peak)
         --seconds S            seconds of samples per case, warm-up not counted (default 0.5)
         --include-packing      matmul: pack the weights anew before every product (nt, nn)
+        --requests             read labels of infer, train and step from the standard input, of any shape, one a
+                               line, and answer each with a line of JSON; see REQUESTS
         --exhaustive           check the activations over all floats instead of measuring
         --help                 this text
 
@@ -40,6 +42,12 @@ extension Options {
         the same element type, instruction set and thread count. It is measured before, between and after four slices
         of each case, so that a drifting clock moves both; its largest sample counts.
         peak reports the fastest sample, bandwidth and activation the median.
+
+      REQUESTS
+        For scripts that compare libraries in turn. A label is what --list prints, and may have any shape:
+        infer/lstm/100x32x128x128/f32/x86-64-v4/threads=1. The answer has the fields of --json but no roof, or
+        {"label":…,"error":…}. Operands stay while the label does: they are verified and warmed up at the first of
+        equal requests, and the others cost the samples of --seconds, at least three.
 
       ENVIRONMENT
         RECURRENCE_ISA         the instruction set this process selects: baseline, x86-64-v3, x86-64-v4

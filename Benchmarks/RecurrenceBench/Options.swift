@@ -14,12 +14,14 @@ struct Options: Sendable {
   var json = false
   var exhaustive = false
   var includesPacking = false
+  var servesRequests = false
   /// Substrings of labels; a case runs that contains one of them. Empty: every case.
   var filters: [String] = []
   /// Shapes as written, each a list of sizes from 1 to 2²⁰.
   var shapes: [[Int]] = []
-  /// Thread counts, each from 1 to 1024.
+  /// Thread counts, each in `threadCounts`.
   var threads = [1]
+  static let threadCounts = 1...1024
   /// The process's own selection where `--isa` says nothing; then not known before `KernelSelection.validate()`.
   var namedInstructionSets: [InstructionSet]?
   /// nil: each suite's own.
@@ -40,9 +42,11 @@ struct Options: Sendable {
   /// - Parameter arguments: without the program's name. `--name value` and `--name=value` mean the same.
   init(_ arguments: [String]) throws(UsageError) {
     var rest = arguments[...]
+    var names: Set<String> = []
     while let argument = rest.popFirst() {
       let pieces = argument.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
       let name = argument.hasPrefix("--") ? pieces[0] : argument
+      names.insert(name)
       if let flag = Self.flags[name] {
         if name != argument { throw UsageError("\(name) takes no value") }
         self[keyPath: flag] = true
@@ -54,12 +58,16 @@ struct Options: Sendable {
       }
       try set(name, value)
     }
+    // A request says all but the time.
+    if servesRequests, let other = names.subtracting(["--requests", "--seconds", "--json"]).sorted().first {
+      throw UsageError("--requests: cases come from the standard input, \(other) has no say in them")
+    }
   }
 
   private static var flags: [String: WritableKeyPath<Options, Bool>] {
     [
       "--help": \.showsHelp, "-h": \.showsHelp, "--list": \.listsCases, "--json": \.json,
-      "--exhaustive": \.exhaustive, "--include-packing": \.includesPacking,
+      "--exhaustive": \.exhaustive, "--include-packing": \.includesPacking, "--requests": \.servesRequests,
     ]
   }
 
@@ -97,7 +105,7 @@ struct Options: Sendable {
   }
 
   private static func threadCount(_ value: String) throws(UsageError) -> Int {
-    guard let count = Int(value), (1...1024).contains(count) else {
+    guard let count = Int(value), threadCounts.contains(count) else {
       throw UsageError("--threads: expected counts from 1 to 1024, got \"\(value)\"")
     }
     return count

@@ -14,14 +14,14 @@ private func recorderCases(_ options: Options) -> [BenchmarkCase] {
       BenchCell.allCases.flatMap { cell in
         problems.map { problem in
           let case_ = RecorderCase(cell: cell, problem: problem, set: set, threads: threads, seconds: options.seconds)
-          return BenchmarkCase(case_.labelParts) { () throws(BenchmarkFailure) in try case_.measure() }
+          return BenchmarkCase(case_.labelParts) { () throws(BenchmarkFailure) in try cell.perform(case_, .f32) }
         }
       }
     }
   }
 }
 
-private struct RecorderCase: Sendable {
+private struct RecorderCase: CellWork, Sendable {
   let cell: BenchCell
   let problem: SequenceProblem
   let set: InstructionSet
@@ -30,28 +30,19 @@ private struct RecorderCase: Sendable {
 
   var labelParts: [String] {
     [
-      "flow", cell.rawValue, "\(problem.steps)x\(problem.batch)x\(problem.inputs)x\(problem.units)", set.rawValue,
+      "flow", cell.rawValue, problem.name, set.rawValue,
       "threads=\(threads)",
     ]
   }
 
-  func measure() throws(BenchmarkFailure) -> Record {
-    switch cell {
-    case .rnn: try measure(RNN())
-    case .rnnReLU: try measure(RNN.relu)
-    case .lstm: try measure(LSTM())
-    case .gru: try measure(GRU())
-    case .gruBefore: try measure(GRUResetBefore())
-    case .user: try measure(CoupledLSTM())
-    }
-  }
-
-  private func measure<C: Cell>(_ cell: C) throws(BenchmarkFailure) -> Record {
+  func callAsFunction<C: Cell, Scalar: RecurrenceScalar>(
+    _ cell: C, _: Scalar.Type
+  ) throws(BenchmarkFailure) -> Record {
     let label = labelParts.joined(separator: "/")
-    let kernels = try requireKernels(set, of: Float.self)
-    func operands() throws(BenchmarkFailure) -> SequenceOperands<C, Float> {
-      let operands = SequenceOperands<C, Float>(cell, problem, threads: threads, kernels: kernels, trains: true)
-      try operands.verify(label, trains: true)
+    let kernels = try requireKernels(set, of: Scalar.self)
+    func operands() throws(BenchmarkFailure) -> SequenceOperands<C, Scalar> {
+      let operands = SequenceOperands<C, Scalar>(cell, problem, threads: threads, kernels: kernels, trains: true)
+      try operands.verify(label, .train)
       return operands
     }
     let (plain, recording) = try (operands(), operands())

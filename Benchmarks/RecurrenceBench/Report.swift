@@ -19,12 +19,19 @@ struct Record {
   }
 
   let suite: String
+  /// Whether other libraries have lines of this form, so that each says whose it is.
+  var isCompared = false
   let fields: [Field]
 
   /// `{"suite":…,…}` without a line break.
   var json: String {
-    let values = [Field(name: "suite", value: .text(suite))] + fields.filter { !$0.isTableOnly }
-    return "{" + values.map { "\(quoted($0.name)):\($0.value.json)" }.joined(separator: ",") + "}"
+    let peer: [Field] = isCompared ? [.text("peer", "swift-recurrence")] : []
+    return Self.json(peer + [.text("suite", suite)] + fields.filter { !$0.isTableOnly })
+  }
+
+  /// One JSON object without a line break.
+  static func json(_ fields: [Field]) -> String {
+    "{" + fields.map { "\(quoted($0.name)):\($0.value.json)" }.joined(separator: ",") + "}"
   }
 
   var header: String { line { $0.name } }

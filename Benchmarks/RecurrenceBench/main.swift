@@ -51,6 +51,11 @@ func run(_ arguments: [String]) -> Int32 {
       if try runExhaustive(options) { return 0 }
       throw BenchmarkFailure("an activation function breaks a law; see above")
     }
+    if options.servesRequests {
+      var requests = Requests(seconds: options.seconds)
+      requests.serve(Reporter(json: true))
+      return 0
+    }
     return try runSuites(options)
   } catch let error as UsageError {
     Reporter.complain(error.description)

@@ -1,0 +1,83 @@
+import Recurrence
+
+/// What is done with a sequence.
+enum SequenceMode: String, CaseIterable, Sendable {
+  case infer, train, step
+
+  var trains: Bool { self == .train }
+  /// How often the products of a forward pass are done: backward, δ·U and δ·W for the operands' derivatives, and as
+  /// much for the weights'.
+  var passes: Double { trains ? 3 : 1 }
+}
+
+/// All that a case of the suites `infer`, `train` and `step` depends on.
+struct SequenceVariant: Sendable, Equatable {
+  let mode: SequenceMode
+  let cell: BenchCell
+  let problem: SequenceProblem
+  let type: ElementType
+  let set: InstructionSet
+  let threads: Int
+
+  var labelParts: [String] {
+    [mode.rawValue, cell.rawValue, problem.name, type.rawValue, set.rawValue, "threads=\(threads)"]
+  }
+
+  var label: String { labelParts.joined(separator: "/") }
+
+  var flops: Double { mode.passes * problem.flops(gates: cell.gates) }
+
+  /// Bytes of all operands and results, and of the memory that passes work in: a little more than they take.
+  ///
+  /// A double, since the sizes of a label may be such that no machine holds them.
+  var bytes: Double {
+    let (rows, inputs, units) = (
+      Double(problem.steps) * Double(problem.batch), Double(problem.inputs), Double(problem.units)
+    )
+    let planes = Double(cell.gates)
+    let weights = planes * units * (inputs + units)
+    // Training keeps the states and a plane for each gate and one more, and has gradients of inputs and outputs.
+    let elements =
+      mode.trains ? rows * (2 * inputs + (6 + planes) * units) + 4 * weights : rows * (inputs + units) + 2 * weights
+    return elements * (type == .f64 ? 8 : 4)
+  }
+}
+
+extension SequenceVariant {
+  /// What `label` says, of any shape: the inverse of `label`.
+  init(label: String) throws(BenchmarkFailure) {
+    let parts = label.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
+    guard parts.count == 6 else {
+      throw BenchmarkFailure(
+        "expected six parts, such as infer/lstm/100x32x128x128/f32/x86-64-v4/threads=1, got \(parts.count)")
+    }
+    mode = try Self.part(parts[0], "mode", of: SequenceMode.self)
+    cell = try Self.part(parts[1], "cell", of: BenchCell.self)
+    guard let problem = SequenceProblem(name: parts[2]) else {
+      throw BenchmarkFailure(
+        "shape: expected TxBxIxH, each from 1 to \(SequenceProblem.largestSize), got \"\(parts[2])\"")
+    }
+    self.problem = problem
+    type = try Self.part(parts[3], "dtype", of: ElementType.self)
+    set = try Self.part(parts[4], "isa", of: InstructionSet.self)
+    guard let threads = Int(parts[5].trimmingPrefix("threads=")), parts[5] == "threads=\(threads)",
+      Options.threadCounts.contains(threads)
+    else {
+      throw BenchmarkFailure("threads: expected threads=N, N from 1 to 1024, got \"\(parts[5])\"")
+    }
+    self.threads = threads
+    if mode == .step && (problem.steps, problem.batch, threads) != (1, 1, 1) {
+      throw BenchmarkFailure("step: expected T = 1, B = 1 and one thread, got \"\(label)\"")
+    }
+  }
+
+  private static func part<Value: RawRepresentable<String> & CaseIterable>(
+    _ text: String, _ name: String, of _: Value.Type
+  ) throws(BenchmarkFailure) -> Value {
+    guard let value = Value(rawValue: text) else {
+      let known = Value.allCases.map(\.rawValue).joined(separator: ", ")
+      throw BenchmarkFailure("\(name): expected one of \(known), got \"\(text)\"")
+    }
+    return value
+  }
+}
