@@ -7,8 +7,12 @@ struct Record {
     let value: Value
     /// Least width of the table's column.
     var width = 9
-    /// Whether the value is left out of JSON, whose field names are fixed.
-    var isTableOnly = false
+    /// Which forms of the report have the field: the names of JSON's are fixed, and the table's columns few.
+    var place = Place.everywhere
+  }
+
+  enum Place {
+    case everywhere, table, json
   }
 
   enum Value {
@@ -26,7 +30,7 @@ struct Record {
   /// `{"suite":…,…}` without a line break.
   var json: String {
     let peer: [Field] = isCompared ? [.text("peer", "swift-recurrence")] : []
-    return Self.json(peer + [.text("suite", suite)] + fields.filter { !$0.isTableOnly })
+    return Self.json(peer + [.text("suite", suite)] + fields.filter { $0.place != .table })
   }
 
   /// One JSON object without a line break.
@@ -39,7 +43,7 @@ struct Record {
   var row: String { line { $0.value.cell } }
 
   private func line(_ cell: (Field) -> String) -> String {
-    let cells = fields.map { field in
+    let cells = fields.filter { $0.place != .json }.map { field in
       pad(cell(field), to: max(field.name.count, field.width), left: field.value.isText)
     }
     let line = cells.joined(separator: "  ")
@@ -61,7 +65,10 @@ extension Record.Field {
   }
 
   /// The same field, in the table alone.
-  var inTableOnly: Self { Self(name: name, value: value, width: width, isTableOnly: true) }
+  var inTableOnly: Self { Self(name: name, value: value, width: width, place: .table) }
+
+  /// The same field, in JSON alone.
+  var inJSONOnly: Self { Self(name: name, value: value, width: width, place: .json) }
 }
 
 extension Record.Value {

@@ -38,6 +38,7 @@ struct Requests {
     // A copy that has repetitions and no samples yet: each round stands for itself.
     var round = sampler
     round.collect(seconds: seconds, atLeast: Self.fewestSamples, ready.run(repetitions:))
-    return ready.variant.record(round.statistics, roof: nil)
+    let steps = ready.variant.mode == .step ? StepTimes(of: ready, seconds: seconds) : nil
+    return ready.variant.record(round.statistics, steps, roof: nil)
   }
 }

@@ -24,6 +24,21 @@ struct SequenceProblem: Sendable, Equatable {
     return SequenceProblem(steps: steps, batch: min(batch, max(1, rows / steps)), inputs: inputs, units: units)
   }
 
+  /// Single steps of one sequence, one of each size of input and state. `shapes` have T and B too, which do not count.
+  static func chosenSteps(_ shapes: [[Int]]) -> [SequenceProblem] {
+    let sizes =
+      shapes.isEmpty
+      // What runs in an audio callback or on a sensor; then sizes whose weights leave one cache after the other.
+      ? [[1, 8], [1, 16], [1, 32], [32, 32], [64, 64], [128, 128], [256, 256], [512, 512], [1024, 1024]]
+      : shapes.map { Array($0.suffix(2)) }
+    var problems: [SequenceProblem] = []
+    for size in sizes {
+      let problem = SequenceProblem([1, 1] + size)
+      if !problems.contains(problem) { problems.append(problem) }
+    }
+    return problems
+  }
+
   static func chosen(_ shapes: [[Int]]) -> [SequenceProblem] {
     let standard = [
       [1, 1, 32, 32], [100, 1, 32, 32], [100, 1, 128, 128], [100, 1, 512, 512], [100, 16, 64, 64],

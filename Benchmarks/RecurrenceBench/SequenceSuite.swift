@@ -8,21 +8,13 @@ extension Suite {
     name: "train", summary: "forward, and backward to weights, input and initial state",
     shapeLetters: ["T", "B", "I", "H"], cases: { sequenceCases(.train, $0) })
   static let step = Suite(
-    name: "step", summary: "one step of a stream, B = 1",
+    name: "step", summary: "one step of a stream, B = 1; percentiles are of batches of \(StepTimes.batch) steps",
     shapeLetters: ["T", "B", "I", "H"], cases: { sequenceCases(.step, $0) })
 }
 
 private func sequenceCases(_ mode: SequenceMode, _ options: Options) -> [BenchmarkCase] {
-  var problems = SequenceProblem.chosen(options.shapes(ofRank: 4))
-  if mode == .step {
-    // One step, of one sequence, of each size once.
-    var sizes: [SequenceProblem] = []
-    for problem in problems {
-      let size = SequenceProblem(steps: 1, batch: 1, inputs: problem.inputs, units: problem.units)
-      if !sizes.contains(size) { sizes.append(size) }
-    }
-    problems = sizes
-  }
+  let shapes = options.shapes(ofRank: 4)
+  let problems = mode == .step ? SequenceProblem.chosenSteps(shapes) : SequenceProblem.chosen(shapes)
   return options.instructionSets.flatMap { set in
     (options.elementTypes ?? [.f32]).flatMap { type in
       (mode == .step ? [1] : options.threads).flatMap { threads in
@@ -33,8 +25,9 @@ private func sequenceCases(_ mode: SequenceMode, _ options: Options) -> [Benchma
             return BenchmarkCase(variant.labelParts) { () throws(BenchmarkFailure) in
               let ready = try variant.ready()
               let (time, roof) = ready.measureWithRoof(seconds: options.seconds)
+              let steps = mode == .step ? StepTimes(of: ready, seconds: options.seconds) : nil
               try ready.verify()
-              return variant.record(time, roof: roof)
+              return variant.record(time, steps, roof: roof)
             }
           }
         }
@@ -44,9 +37,17 @@ private func sequenceCases(_ mode: SequenceMode, _ options: Options) -> [Benchma
 }
 
 extension SequenceVariant {
-  /// - Parameter roof: nil where no peak was measured.
-  func record(_ time: Statistics, roof: Double?) -> Record {
-    Record(
+  /// - Parameters:
+  ///   - steps: of `step` alone.
+  ///   - roof: nil where no peak was measured.
+  func record(_ time: Statistics, _ steps: StepTimes?, roof: Double?) -> Record {
+    let milliseconds: [Record.Field] = [
+      .number("ms", time.median * 1e3, digits: 5, width: 11),
+      .number("ms_min", time.minimum * 1e3, digits: 5, width: 11),
+      .number("ms_max", time.maximum * 1e3, digits: 5, width: 11),
+    ]
+    let nanoseconds = steps.map { [.number("ns", time.median * 1e9, digits: 1)] + $0.fields } ?? []
+    return Record(
       suite: mode.rawValue, isCompared: true,
       fields: [
         .text("cell", cell.rawValue, width: 10),
@@ -56,9 +57,7 @@ extension SequenceVariant {
         .integer("H", problem.units),
         .integer("threads", threads),
         .text("isa", set.rawValue),
-        .number("ms", time.median * 1e3, digits: 5, width: 11),
-        .number("ms_min", time.minimum * 1e3, digits: 5, width: 11),
-        .number("ms_max", time.maximum * 1e3, digits: 5, width: 11),
+      ] + (steps == nil ? milliseconds : milliseconds.map(\.inJSONOnly)) + nanoseconds + [
         .number("spread", time.spread, width: 6).inTableOnly,
         .number("cpu", time.processors, digits: 2, width: 4).inTableOnly,
         .number("gflops", flops / time.median / 1e9, digits: 2, width: 8),

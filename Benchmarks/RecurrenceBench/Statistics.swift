@@ -31,7 +31,7 @@ struct Statistics {
   static func median(_ samples: [Double]) -> Double { quantile(0.5, ofSorted: samples.sorted()) }
 
   /// Linear interpolation between order statistics; 0 ≤ q ≤ 1.
-  private static func quantile(_ q: Double, ofSorted sorted: [Double]) -> Double {
+  static func quantile(_ q: Double, ofSorted sorted: [Double]) -> Double {
     let position = q * Double(sorted.count - 1)
     let below = Int(position)
     let above = min(below + 1, sorted.count - 1)
