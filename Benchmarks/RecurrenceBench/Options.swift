@@ -28,6 +28,8 @@ struct Options: Sendable {
   var elementTypes: [ElementType]?
   /// Seconds of timed samples per case, positive.
   var seconds = 0.5
+  /// Of the processes that the suite `memory` starts: the label of the case whose memory they are to take.
+  var memoryLabel: String?
 
   var instructionSets: [InstructionSet] { namedInstructionSets ?? [KernelSelection.current.instructionSet] }
 
@@ -71,10 +73,14 @@ struct Options: Sendable {
     ]
   }
 
-  private static let valued = ["--filter", "--shapes", "--threads", "--isa", "--dtype", "--seconds"]
+  /// Not in the help text: what `memory` gives to its own processes.
+  static let memoryChild = "--memory-child"
+
+  private static let valued = [memoryChild, "--filter", "--shapes", "--threads", "--isa", "--dtype", "--seconds"]
 
   private mutating func set(_ name: String, _ value: String) throws(UsageError) {
     switch name {
+    case Self.memoryChild: memoryLabel = value
     case "--filter": filters += Self.pieces(value).filter { !$0.isEmpty }
     case "--shapes": shapes.append(try Self.shape(value))
     case "--threads": threads = try Self.pieces(value).map { piece throws(UsageError) in try Self.threadCount(piece) }

@@ -50,6 +50,16 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
       && states[0].gradientNorms.contains { $0 > 0 }
   }
 
+  /// What the library says of its memory, and the arrays beside it; the peak is left to the process.
+  var memoryUse: MemoryUse {
+    func bytes(_ arrays: [Scalar]...) -> Int { arrays.reduce(0) { $0 + $1.count } * MemoryLayout<Scalar>.stride }
+    let kept = tape.bytesPerStep * problem.steps * problem.batch
+    return MemoryUse(
+      tape: kept, workspace: tape.byteCount - kept, weights: bytes(layer.parameters.values),
+      gradient: bytes(gradient.values),
+      operands: bytes(input, outputs, outputs, inputGradients, states.values, stateGradients.values))
+  }
+
   /// All gradients of the last training pass.
   var results: [Scalar] { gradient.values + inputGradients + stateGradients.values }
 

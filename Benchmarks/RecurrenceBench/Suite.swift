@@ -15,7 +15,7 @@ struct Suite: Sendable {
   let cases: @Sendable (Options) -> [BenchmarkCase]
 
   /// Every suite, in the order they run.
-  static var all: [Suite] { [.peak, .bandwidth, .activation, .matmul, .infer, .train, .step, .flow] }
+  static var all: [Suite] { [.peak, .bandwidth, .activation, .matmul, .infer, .train, .step, .memory, .flow] }
 }
 
 /// One measurement, which becomes one line.

@@ -51,6 +51,10 @@ func run(_ arguments: [String]) -> Int32 {
       if try runExhaustive(options) { return 0 }
       throw BenchmarkFailure("an activation function breaks a law; see above")
     }
+    if let label = options.memoryLabel {
+      try MemoryUse.printAsChild(label)
+      return 0
+    }
     if options.servesRequests {
       var requests = Requests(seconds: options.seconds)
       requests.serve(Reporter(json: true))
