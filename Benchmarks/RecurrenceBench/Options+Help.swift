@@ -13,9 +13,11 @@ extension Options {
       \(suites.joined(separator: "\n"))
 
       OPTIONS
-        --filter TEXT[,TEXT]   run the cases whose label contains one of the texts
+        --filter TEXT[,TEXT]   run the cases whose label contains one of the texts; one that begins with the name of a
+                               suite must begin the label
         --list                 print the labels of the cases and run nothing
         --json                 one JSON object per line instead of a table
+        --svg FILE             draw what was measured: the lines of scaling
         --shapes M,N,K         shapes for matmul, repeatable; each runs as nt, nn and tn
         --threads N[,N]        thread counts for matmul (default 1)
         --isa NAME[,NAME]|all  instruction sets (default: the one this process selected)

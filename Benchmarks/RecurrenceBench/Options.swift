@@ -28,6 +28,8 @@ struct Options: Sendable {
   var elementTypes: [ElementType]?
   /// Seconds of timed samples per case, positive.
   var seconds = 0.5
+  /// Where a picture is written.
+  var svgFile: String?
   /// Of the processes that the suite `memory` starts: the label of the case whose memory they are to take.
   var memoryLabel: String?
 
@@ -37,7 +39,16 @@ struct Options: Sendable {
   func shapes(ofRank rank: Int) -> [[Int]] { shapes.filter { $0.count == rank } }
 
   /// Whether `--filter` wants a case.
-  func wants(_ label: String) -> Bool { filters.isEmpty || filters.contains { label.contains($0) } }
+  ///
+  /// A text that begins with a suite's name is looked for at the beginning of labels: "train/lstm" wants nothing of
+  /// "scaling/train/lstm".
+  func wants(_ label: String) -> Bool {
+    filters.isEmpty
+      || filters.contains { text in
+        let isAnchored = Suite.all.contains { text == $0.name || text.hasPrefix($0.name + "/") }
+        return isAnchored ? label.hasPrefix(text) : label.contains(text)
+      }
+  }
 
   init() {}
 
@@ -76,12 +87,15 @@ struct Options: Sendable {
   /// Not in the help text: what `memory` gives to its own processes.
   static let memoryChild = "--memory-child"
 
-  private static let valued = [memoryChild, "--filter", "--shapes", "--threads", "--isa", "--dtype", "--seconds"]
+  private static let valued = [
+    memoryChild, "--svg", "--filter", "--shapes", "--threads", "--isa", "--dtype", "--seconds",
+  ]
 
   private mutating func set(_ name: String, _ value: String) throws(UsageError) {
     switch name {
     case Self.memoryChild: memoryLabel = value
     case "--filter": filters += Self.pieces(value).filter { !$0.isEmpty }
+    case "--svg": svgFile = value
     case "--shapes": shapes.append(try Self.shape(value))
     case "--threads": threads = try Self.pieces(value).map { piece throws(UsageError) in try Self.threadCount(piece) }
     case "--isa": namedInstructionSets = try Self.instructionSets(value)

@@ -26,6 +26,8 @@ struct Record {
   /// Whether other libraries have lines of this form, so that each says whose it is.
   var isCompared = false
   let fields: [Field]
+  /// What it is in the picture of its suite.
+  var point: PicturePoint?
 
   /// `{"suite":…,…}` without a line break.
   var json: String {

@@ -12,22 +12,30 @@ struct Suite: Sendable {
   let summary: String
   /// The letters of one `--shapes` argument that this suite takes, such as ["M", "N", "K"]; empty where it takes none.
   var shapeLetters: [String] = []
+  /// What `--svg` draws of its records; nil where there is nothing to see.
+  var picture: Picture?
   let cases: @Sendable (Options) -> [BenchmarkCase]
 
   /// Every suite, in the order they run.
-  static var all: [Suite] { [.peak, .bandwidth, .activation, .matmul, .infer, .train, .step, .memory, .flow] }
+  static var all: [Suite] {
+    [.peak, .bandwidth, .activation, .matmul, .infer, .train, .step, .memory, .scaling, .flow]
+  }
 }
 
-/// One measurement, which becomes one line.
+/// One measurement: a line of the report, or as many as are measured together.
 struct BenchmarkCase {
   /// Parts joined by slashes, the suite's name first. `--filter` looks for substrings of it.
   let label: String
   /// Builds, verifies, measures.
-  let run: () throws(BenchmarkFailure) -> Record
+  let run: () throws(BenchmarkFailure) -> [Record]
 
-  init(_ parts: [String], run: @escaping () throws(BenchmarkFailure) -> Record) {
+  init(_ parts: [String], run: @escaping () throws(BenchmarkFailure) -> [Record]) {
     label = parts.joined(separator: "/")
     self.run = run
+  }
+
+  init(_ parts: [String], run: @escaping () throws(BenchmarkFailure) -> Record) {
+    self.init(parts) { () throws(BenchmarkFailure) in [try run()] }
   }
 }
 

@@ -24,18 +24,44 @@ func runSuites(_ options: Options) throws -> Int32 {
     for (_, cases) in chosen { for wanted in cases { reporter.print(wanted.label) } }
     return 0
   }
+  let picture = options.svgFile == nil ? nil : try picture(of: chosen.filter { !$0.1.isEmpty }.map(\.0), options)
   if !options.json { describeMachine(to: reporter) }
+  var points: [PicturePoint] = []
   var status: Int32 = 0
   for (suite, cases) in chosen {
     for wanted in cases {
       // One wrong kernel must not hide the numbers, or the errors, of the others.
-      do { reporter.add(try wanted.run(), of: suite) } catch {
+      do {
+        for record in try wanted.run() {
+          reporter.add(record, of: suite)
+          if let point = record.point { points.append(point) }
+        }
+      } catch {
         Reporter.complain(error.description)
         status = 1
       }
     }
   }
+  if let picture, let file = options.svgFile {
+    if points.isEmpty { throw BenchmarkFailure("--svg: nothing was measured that could be drawn") }
+    try Data(picture.svg(points, options).utf8).write(to: URL(filePath: file))
+  }
   return status
+}
+
+/// The one picture that the suites have. Two in one file would be none.
+func picture(of suites: [Suite], _ options: Options) throws(UsageError) -> Picture {
+  let pictures = Set(suites.compactMap(\.picture))
+  guard let picture = pictures.first, pictures.count == 1 else {
+    let known = Picture.allCases.map { picture in
+      Suite.all.filter { $0.picture == picture }.map(\.name).joined(separator: ", ")
+    }
+    throw UsageError("--svg: expected cases of one picture, chosen by --filter: \(known.joined(separator: "; or "))")
+  }
+  if options.instructionSets.count * (options.elementTypes?.count ?? 1) * options.threads.count > 1 {
+    throw UsageError("--svg: expected one instruction set, element type and number of threads")
+  }
+  return picture
 }
 
 func run(_ arguments: [String]) -> Int32 {
