@@ -27,6 +27,13 @@ struct CacheLevels {
     return levels.first { $0.bytes >= bytes }.map { "L\($0.level)" } ?? "memory"
   }
 
+  /// Of `bytes` that lie in that cache, as many as it can hold beside what else it must; in memory, all of them.
+  ///
+  /// At a cache's full size one run in two finds it shared with another program, or its sets unevenly filled.
+  func comfortable(_ bytes: Int) -> Int {
+    levels.first { $0.bytes >= bytes }.map { min(bytes, $0.bytes / 2) } ?? bytes
+  }
+
   /// "L1 32 KiB, L2 512 KiB"; empty where the system says nothing.
   var summary: String { levels.map { "L\($0.level) \($0.bytes / 1024) KiB" }.joined(separator: ", ") }
 

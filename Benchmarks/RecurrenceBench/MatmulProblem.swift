@@ -29,6 +29,11 @@ struct MatmulProblem: Sendable, Equatable {
   /// Elements of all operands. Each size is at most 2²⁰, so that this cannot overflow.
   var elements: Int { m * k + n * k + m * n + n }
 
+  /// All operands are read, or written, once.
+  func work(elementSize: Int) -> Work {
+    Work(flops: flops, bytes: Double(elements * elementSize), workingSet: elements * elementSize)
+  }
+
   /// What is measured where `--shapes` says nothing.
   static let standard: [MatmulProblem] = [
     // Large and square: how close to the roof the tile gets.

@@ -17,7 +17,8 @@ extension Options {
                                suite must begin the label
         --list                 print the labels of the cases and run nothing
         --json                 one JSON object per line instead of a table
-        --svg FILE             draw what was measured: the lines of scaling
+        --svg FILE             draw what was measured: the lines of scaling, or the roofline of matmul, infer, train
+                               and step
         --shapes M,N,K         shapes for matmul, repeatable; each runs as nt, nn and tn
         --threads N[,N]        thread counts for matmul (default 1)
         --isa NAME[,NAME]|all  instruction sets (default: the one this process selected)
@@ -43,6 +44,9 @@ extension Options {
         roof is gflops_best over the best peak. The peak is the rate of independent multiply-adds in registers, for
         the same element type, instruction set and thread count. It is measured before, between and after four slices
         of each case, so that a drifting clock moves both; its largest sample counts.
+        roofline is what the same machine could do at most, in GFLOP/s: the peak, or the bytes of weights (of operands,
+        in matmul) that arrive from level, times intensity, the operations that each byte is good for. The bandwidth
+        of that level is measured in the same slices as the peak. of_roofline is the fraction reached.
         peak reports the fastest sample, bandwidth and activation the median.
 
       REQUESTS

@@ -69,23 +69,4 @@ struct PeakMeter<Scalar: RecurrenceScalar> {
       best = max(best, loop.flopsPerRepetition * Double(repetitions * threads) / seconds)
     }
   }
-
-  /// Measures a body whose repetition costs `flops`, in four slices with the peak before, between and after them.
-  ///
-  /// - Returns: seconds per repetition, and the roof: the body's best rate over the best rate of the peak.
-  static func measure(
-    kernels: Kernels<Scalar>, threads: Int, flops: Double, seconds: Double, _ body: (Int) -> Void
-  ) -> (statistics: Statistics, roof: Double) {
-    var meter = PeakMeter(kernels: kernels, threads: threads)
-    var sampler = Sampler()
-    sampler.warmUp(limit: max(0.05, seconds / 2), body)
-    meter.probe()
-    let slices = 4
-    for _ in 0..<slices {
-      sampler.collect(seconds: seconds / Double(slices), atLeast: Sampler.fewestSamples / slices, body)
-      meter.probe()
-    }
-    let statistics = sampler.statistics
-    return (statistics, flops / statistics.minimum / meter.best)
-  }
 }

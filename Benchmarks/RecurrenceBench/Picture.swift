@@ -1,6 +1,6 @@
 /// What `--svg` draws, chosen by the suites that run.
 enum Picture: CaseIterable, Sendable {
-  case scaling
+  case scaling, roofline
 
   /// - Parameters:
   ///   - points: of the records, in the order they were measured.
@@ -10,6 +10,7 @@ enum Picture: CaseIterable, Sendable {
     let kernels = ["\(options.elementTypes?.first?.rawValue ?? "f32"), \(options.instructionSets[0])", threads]
     return switch self {
     case .scaling: scalingPicture(points, kernels)
+    case .roofline: rooflinePicture(points, kernels)
     }
   }
 }
@@ -21,6 +22,10 @@ struct PicturePoint {
   /// Points that belong together beyond that.
   let group: String
   let x, y: Double
+  /// Shown under the pointer.
+  var note = ""
+  /// Of a point in a roofline.
+  var roof: Roof?
 }
 
 /// Two frames: over T and over B.

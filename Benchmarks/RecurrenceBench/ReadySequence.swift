@@ -7,8 +7,8 @@ protocol ReadySequence: AnyObject {
   func run(repetitions: Int)
   /// Throws where a result is wrong.
   func verify() throws(BenchmarkFailure)
-  /// Seconds of one repetition, and the fraction of the peak that the best of them reached.
-  func measureWithRoof(seconds: Double) -> (statistics: Statistics, roof: Double)
+  /// Seconds of one repetition, and what they are to be held against.
+  func measureWithRoof(seconds: Double) -> (statistics: Statistics, roof: Roof)
 }
 
 extension SequenceVariant {
@@ -58,8 +58,8 @@ private final class ReadyOperands<C: Cell, Scalar: RecurrenceScalar>: ReadySeque
 
   func verify() throws(BenchmarkFailure) { try operands.verify(variant.label, variant.mode) }
 
-  func measureWithRoof(seconds: Double) -> (statistics: Statistics, roof: Double) {
-    PeakMeter.measure(
-      kernels: kernels, threads: variant.threads, flops: variant.flops, seconds: seconds, run(repetitions:))
+  func measureWithRoof(seconds: Double) -> (statistics: Statistics, roof: Roof) {
+    RoofMeter(kernels: kernels, threads: variant.threads)
+      .measure(variant.work, seconds: seconds, run(repetitions:))
   }
 }

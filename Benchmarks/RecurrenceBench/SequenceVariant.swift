@@ -27,6 +27,23 @@ struct SequenceVariant: Sendable, Equatable {
 
   var flops: Double { mode.passes * problem.flops(gates: cell.gates) }
 
+  /// What must be done, and the weights that must be read for it.
+  ///
+  /// Weights are what a recurrent network cannot keep at hand: a step needs all of U, and the next step needs it again.
+  /// Counted are U once a step and thread, for all rows of the thread together, in the loop forward and in the loop
+  /// backward; W, which meets all steps at once, once a pass; and in training ∂L/∂U and ∂L/∂W, read and written once.
+  /// Inputs, outputs and tape, which stream past once, are left out: the roofline is a bound all the same, and a simple
+  /// one. What limits is the level of memory that U comes from, of a single step U and W.
+  var work: Work {
+    let (inputs, units) = (Double(problem.inputs), Double(problem.units))
+    let size = type == .f64 ? 8.0 : 4
+    let (w, u) = (size * Double(cell.gates) * units * inputs, size * Double(cell.gates) * units * units)
+    let loops = Double(problem.steps * min(threads, problem.batch))
+    return Work(
+      flops: flops, bytes: mode.trains ? 2 * loops * u + 4 * w + 2 * u : loops * u + w,
+      workingSet: Int(problem.steps == 1 ? u + w : u))
+  }
+
   /// Bytes of all operands and results, and of the memory that passes work in: a little more than they take.
   ///
   /// A double, since the sizes of a label may be such that no machine holds them.
