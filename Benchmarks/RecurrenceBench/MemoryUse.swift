@@ -70,9 +70,7 @@ struct MemoryUse: Codable {
       let operands = SequenceOperands<C, Scalar>(
         cell, variant.problem, threads: variant.threads, kernels: try requireKernels(variant.set, of: Scalar.self),
         trains: true)
-      do throws(ShapeError) { try operands.train(repetitions: 1) } catch {
-        throw BenchmarkFailure("\(variant.label): \(error)")
-      }
+      operands.run(variant.mode, repetitions: 1)
       return operands.memoryUse
     }
   }

@@ -43,18 +43,7 @@ private final class ReadyOperands<C: Cell, Scalar: RecurrenceScalar>: ReadySeque
       cell, variant.problem, threads: variant.threads, kernels: kernels, trains: variant.mode.trains)
   }
 
-  func run(repetitions: Int) {
-    do throws(ShapeError) {
-      switch variant.mode {
-      case .infer: try operands.infer(repetitions: repetitions)
-      case .train: try operands.train(repetitions: repetitions)
-      case .step: try operands.step(repetitions: repetitions)
-      }
-    } catch {
-      // The operands were made for these shapes.
-      fatalError("\(variant.label): \(error)")
-    }
-  }
+  func run(repetitions: Int) { operands.run(variant.mode, repetitions: repetitions) }
 
   func verify() throws(BenchmarkFailure) { try operands.verify(variant.label, variant.mode) }
 

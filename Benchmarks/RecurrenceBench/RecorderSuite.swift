@@ -47,37 +47,25 @@ private struct RecorderCase: CellWork, Sendable {
     }
     let (plain, recording) = try (operands(), operands())
     recording.records = true
-    var (without, with): (Sampler, Sampler) = (Sampler(), Sampler())
-    do {
-      without.warmUp(limit: max(0.05, seconds / 2)) { try? plain.train(repetitions: $0) }
-      with.warmUp(limit: max(0.05, seconds / 2)) { try? recording.train(repetitions: $0) }
-      try plain.train(repetitions: 1)
-      try recording.train(repetitions: 1)
-    } catch {
-      throw BenchmarkFailure("\(label): \(error)")
-    }
+    plain.run(.train, repetitions: 1)
+    recording.run(.train, repetitions: 1)
     if plain.results != recording.results || !recording.recordIsSound {
       throw BenchmarkFailure.wrongResult(label, "recording changed a gradient, or recorded what is not finite")
     }
-    // Neighbours in time see the same machine: the median of their ratios is robust where single times are not.
-    let clock = ContinuousClock()
-    let start = clock.now
-    while without.samples.count < 20 || clock.now - start < .seconds(seconds) {
-      without.collect(seconds: 0, atLeast: 1) { try? plain.train(repetitions: $0) }
-      with.collect(seconds: 0, atLeast: 1) { try? recording.train(repetitions: $0) }
+    let pair = PairedSampler(seconds: seconds) {
+      plain.run(.train, repetitions: $0)
+    } _: {
+      recording.run(.train, repetitions: $0)
     }
-    let ratios = zip(with.samples, without.samples).map { $0 / $1 }
     return Record(
       suite: "flow",
       fields: [
         .text("cell", self.cell.rawValue, width: 10), .integer("T", problem.steps), .integer("B", problem.batch),
         .integer("I", problem.inputs), .integer("H", problem.units), .integer("threads", threads),
-        .text("isa", set.rawValue), .number("ms", without.statistics.median * 1e3, digits: 5, width: 11),
-        .number("ms_recording", with.statistics.median * 1e3, digits: 5, width: 12),
-        .number("ratio", Statistics.median(ratios), digits: 4, width: 7),
-        .number(
-          "ratio_of_minima", with.statistics.minimum / without.statistics.minimum, digits: 4, width: 15),
-        .integer("pairs", ratios.count),
+        .text("isa", set.rawValue), .number("ms", pair.first.median * 1e3, digits: 5, width: 11),
+        .number("ms_recording", pair.second.median * 1e3, digits: 5, width: 12),
+        .number("ratio", pair.ratio, digits: 4, width: 7),
+        .number("ratio_of_minima", pair.ratioOfMinima, digits: 4), .integer("pairs", pair.pairs),
       ])
   }
 }

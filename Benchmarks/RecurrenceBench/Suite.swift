@@ -18,7 +18,7 @@ struct Suite: Sendable {
 
   /// Every suite, in the order they run.
   static var all: [Suite] {
-    [.peak, .bandwidth, .activation, .matmul, .infer, .train, .step, .memory, .scaling, .flow]
+    [.peak, .bandwidth, .activation, .matmul, .infer, .train, .step, .memory, .scaling, .subnormal, .flow]
   }
 }
 
