@@ -1,19 +1,22 @@
 import Recurrence
 
 /// A case of `infer`, `train` or `step` whose operands are built and whose result is right: what is timed.
-protocol ReadySequence: AnyObject {
-  var variant: SequenceVariant { get }
+///
+/// Closures, and not a protocol that generic operands conform to: a closure is compiled for the types that it was made
+/// with, a witness of a generic class for none, and a stream's step is short enough for that to show.
+struct ReadySequence {
+  let variant: SequenceVariant
   /// The work of a case, so many times.
-  func run(repetitions: Int)
+  let run: (_ repetitions: Int) -> Void
   /// Throws where a result is wrong.
-  func verify() throws(BenchmarkFailure)
+  let verify: () throws(BenchmarkFailure) -> Void
   /// Seconds of one repetition, and what they are to be held against.
-  func measureWithRoof(seconds: Double) -> (statistics: Statistics, roof: Roof)
+  let measureWithRoof: (_ seconds: Double) -> (statistics: Statistics, roof: Roof)
 }
 
 extension SequenceVariant {
   /// Builds the operands and verifies the first result.
-  func ready() throws(BenchmarkFailure) -> any ReadySequence {
+  func ready() throws(BenchmarkFailure) -> ReadySequence {
     try requireMemory(bytes: bytes, label: label)
     let ready = try cell.perform(MakeReady(variant: self), type)
     try ready.verify()
@@ -26,29 +29,16 @@ private struct MakeReady: CellWork {
 
   func callAsFunction<C: Cell, Scalar: RecurrenceScalar>(
     _ cell: C, _: Scalar.Type
-  ) throws(BenchmarkFailure) -> any ReadySequence {
-    ReadyOperands<C, Scalar>(variant, cell, kernels: try requireKernels(variant.set, of: Scalar.self))
-  }
-}
-
-private final class ReadyOperands<C: Cell, Scalar: RecurrenceScalar>: ReadySequence {
-  let variant: SequenceVariant
-  private let kernels: Kernels<Scalar>
-  private let operands: SequenceOperands<C, Scalar>
-
-  init(_ variant: SequenceVariant, _ cell: C, kernels: Kernels<Scalar>) {
-    self.variant = variant
-    self.kernels = kernels
-    operands = SequenceOperands(
+  ) throws(BenchmarkFailure) -> ReadySequence {
+    let (variant, kernels) = (variant, try requireKernels(variant.set, of: Scalar.self))
+    let operands = SequenceOperands<C, Scalar>(
       cell, variant.problem, threads: variant.threads, kernels: kernels, trains: variant.mode.trains)
-  }
-
-  func run(repetitions: Int) { operands.run(variant.mode, repetitions: repetitions) }
-
-  func verify() throws(BenchmarkFailure) { try operands.verify(variant.label, variant.mode) }
-
-  func measureWithRoof(seconds: Double) -> (statistics: Statistics, roof: Roof) {
-    RoofMeter(kernels: kernels, threads: variant.threads)
-      .measure(variant.work, seconds: seconds, run(repetitions:))
+    let run: (Int) -> Void = { operands.run(variant.mode, repetitions: $0) }
+    return ReadySequence(
+      variant: variant, run: run,
+      verify: { () throws(BenchmarkFailure) in try operands.verify(variant.label, variant.mode) },
+      measureWithRoof: {
+        RoofMeter(kernels: kernels, threads: variant.threads).measure(variant.work, seconds: $0, run)
+      })
   }
 }

@@ -10,7 +10,7 @@ struct Requests {
   private static let fewestSamples = 3
 
   let seconds: Double
-  private var current: (label: String, ready: any ReadySequence, sampler: Sampler)?
+  private var current: (label: String, ready: ReadySequence, sampler: Sampler)?
 
   init(seconds: Double) { self.seconds = seconds }
 
@@ -31,13 +31,13 @@ struct Requests {
       current = nil
       let ready = try SequenceVariant(label: label).ready()
       var sampler = Sampler()
-      sampler.warmUp(limit: max(0.05, seconds / 2), ready.run(repetitions:))
+      sampler.warmUp(limit: max(0.05, seconds / 2), ready.run)
       current = (label, ready, sampler)
     }
     guard let (_, ready, sampler) = current else { fatalError("requests: expected a case that is ready") }
     // A copy that has repetitions and no samples yet: each round stands for itself.
     var round = sampler
-    round.collect(seconds: seconds, atLeast: Self.fewestSamples, ready.run(repetitions:))
+    round.collect(seconds: seconds, atLeast: Self.fewestSamples, ready.run)
     let steps = ready.variant.mode == .step ? StepTimes(of: ready, seconds: seconds) : nil
     return ready.variant.record(round.statistics, steps, roof: nil)
   }

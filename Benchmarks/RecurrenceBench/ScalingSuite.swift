@@ -58,17 +58,17 @@ private struct ScalingMeasurement {
     for problem in ScalingSeries.all.flatMap(\.problems) where !problems.contains(problem) { problems.append(problem) }
     let variants = problems.map(variant)
     try requireMemory(bytes: variants.reduce(0) { $0 + $1.bytes }, label: label)
-    var points: [(ready: any ReadySequence, sampler: Sampler)] = []
+    var points: [(ready: ReadySequence, sampler: Sampler)] = []
     for variant in variants {
       points.append((try variant.ready(), Sampler()))
-      points[points.count - 1].sampler.warmUp(limit: seconds / 2, points[points.count - 1].ready.run(repetitions:))
+      points[points.count - 1].sampler.warmUp(limit: seconds / 2, points[points.count - 1].ready.run)
     }
     for round in 0..<Self.rounds {
       // Back and forth: a drift within a round then favours neither end.
       for index in round.isMultiple(of: 2) ? Array(points.indices) : points.indices.reversed() {
         let ready = points[index].ready
         points[index].sampler.collect(
-          seconds: seconds / Double(Self.rounds), atLeast: 1, ready.run(repetitions:))
+          seconds: seconds / Double(Self.rounds), atLeast: 1, ready.run)
       }
     }
     for point in points { try point.ready.verify() }

@@ -24,7 +24,7 @@ private func sequenceCases(_ mode: SequenceMode, _ options: Options) -> [Benchma
               mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads)
             return BenchmarkCase(variant.labelParts) { () throws(BenchmarkFailure) in
               let ready = try variant.ready()
-              let (time, roof) = ready.measureWithRoof(seconds: options.seconds)
+              let (time, roof) = ready.measureWithRoof(options.seconds)
               let steps = mode == .step ? StepTimes(of: ready, seconds: options.seconds) : nil
               try ready.verify()
               return variant.record(time, steps, roof: roof)

@@ -18,7 +18,7 @@ struct StepTimes {
   let median, percentile99, maximum: Double
 
   /// Times `most` steps, but no longer than `seconds`.
-  init(of ready: some ReadySequence, seconds: Double) {
+  init(of ready: ReadySequence, seconds: Double) {
     var batches: [Double] = []
     batches.reserveCapacity(Self.most / Self.batch)
     let clock = ContinuousClock()
@@ -27,7 +27,7 @@ struct StepTimes {
     while batches.count < Self.most / Self.batch
       && (batches.count < Self.fewestBatches || last - start < .seconds(seconds))
     {
-      ready.run(repetitions: Self.batch)
+      ready.run(Self.batch)
       // The end of a batch is the beginning of the next: no step goes unseen, and neither does what comes between two.
       let now = clock.now
       batches.append((now - last) / .seconds(1) / Double(Self.batch))
