@@ -1,6 +1,9 @@
 import Recurrence
 
 /// One layer with everything that its passes read and write, and the loops that are timed.
+///
+/// Passes take buffers, as an engine's would: what a training step adds to its passes, a gradient that is set back to zero,
+/// must then cost writing it and no more.
 final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   let problem: SequenceProblem
   let layer: RecurrentLayer<C, Scalar>
@@ -8,11 +11,14 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   private let values: SequenceValues
   private let kernels: Kernels<Scalar>
   private let input: [Scalar]
-  private let outputGradients: OutputGradients<Scalar>
+  private let outputGradients: [Scalar]
   private var outputs: [Scalar]
-  private var states: RecurrentStates<Scalar>
-  private var stateGradients: RecurrentStates<Scalar>
-  private var gradient: Parameters<Scalar>
+  /// After the last step.
+  private var states: [Scalar]
+  /// With respect to the states before the first step.
+  private var stateGradients: [Scalar]
+  /// With respect to the parameters.
+  private var gradient: [Scalar]
   private var inputGradients: [Scalar]
   private var workspace: InferenceWorkspace<Scalar>
   private var tape: Tape<Scalar>
@@ -44,11 +50,11 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
       }
     }
     input = elements(1, problem.inputs) { $0 }
-    outputGradients = .everyStep(trains ? elements(2, problem.units) { last - $0 } : [])
+    outputGradients = trains ? elements(2, problem.units) { last - $0 } : []
     outputs = [Scalar](repeating: 0, count: rows * problem.units)
-    states = layer.makeStates(batch: problem.batch)
-    stateGradients = states
-    gradient = layer.makeGradient()
+    states = layer.makeStates(batch: problem.batch).values
+    stateGradients = layer.makeStates(batch: problem.batch).values
+    gradient = layer.makeGradient().values
     inputGradients = [Scalar](repeating: 0, count: trains ? rows * problem.inputs : 0)
     workspace = layer.makeWorkspace(steps: trains ? 0 : problem.steps, batch: problem.batch, threads: threads)
     tape = layer.makeTape(steps: trains ? problem.steps : 0, batch: problem.batch, threads: threads)
@@ -75,65 +81,90 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
     let kept = tape.bytesPerStep * problem.steps * problem.batch
     return MemoryUse(
       tape: kept, workspace: tape.byteCount - kept, weights: bytes(layer.parameters.values),
-      gradient: bytes(gradient.values),
-      operands: bytes(input, outputs, outputs, inputGradients, states.values, stateGradients.values))
+      gradient: bytes(gradient),
+      operands: bytes(input, outputs, outputGradients, inputGradients, states, stateGradients))
   }
 
   /// All gradients of the last training pass.
-  var results: [Scalar] { gradient.values + inputGradients + stateGradients.values }
+  var results: [Scalar] { gradient + inputGradients + stateGradients }
 
   /// The work of a mode, so many times.
   func run(_ mode: SequenceMode, repetitions: Int) {
-    do throws(ShapeError) {
-      switch mode {
-      case .infer: try infer(repetitions: repetitions)
-      case .train: try train(repetitions: repetitions)
-      case .step: try step(repetitions: repetitions)
-      }
-    } catch {
-      // The operands were made for these shapes.
-      fatalError("\(problem.name): \(error)")
+    switch mode {
+    case .infer: infer(repetitions: repetitions)
+    case .train: train(repetitions: repetitions)
+    case .step: step(repetitions: repetitions)
     }
   }
 
   /// Forward passes over the whole sequence, from zero states.
-  private func infer(repetitions: Int) throws(ShapeError) {
-    for _ in 0..<repetitions {
-      clear(&states)
-      try layer.forward(
-        input, steps: problem.steps, batch: problem.batch, states: &states, outputs: &outputs, workspace: &workspace)
+  private func infer(repetitions: Int) {
+    unsafe withSequence { input, outputs, states in
+      for _ in 0..<repetitions {
+        unsafe layer.forward(
+          input, steps: problem.steps, batch: problem.batch, outputs: outputs, finalStates: states,
+          workspace: &workspace)
+      }
     }
     BlackHole.consume(Double(outputs[outputs.count - 1]))
   }
 
   /// Forward and backward passes: gradients of weights, input and initial state.
-  private func train(repetitions: Int) throws(ShapeError) {
-    for _ in 0..<repetitions {
-      clear(&states)
-      clear(&stateGradients)
-      unsafe gradient.values.withUnsafeMutableBufferPointer { buffer in unsafe buffer.update(repeating: 0) }
-      try layer.forward(
-        input, steps: problem.steps, batch: problem.batch, states: &states, outputs: &outputs, tape: &tape)
-      try layer.backward(
-        input, outputGradients: outputGradients, stateGradients: &stateGradients, gradient: &gradient,
-        inputGradients: &inputGradients, tape: &tape)
+  private func train(repetitions: Int) {
+    unsafe withSequence { input, outputs, states in
+      unsafe withDerivatives { outputGradients, gradient, inputGradients, stateGradients in
+        for _ in 0..<repetitions {
+          unsafe gradient.update(repeating: 0)
+          unsafe layer.forward(
+            input, steps: problem.steps, batch: problem.batch, outputs: outputs, finalStates: states, tape: &tape)
+          unsafe layer.backward(
+            input, outputGradients: outputGradients, parameterGradients: gradient, inputGradients: inputGradients,
+            initialStateGradients: stateGradients, tape: &tape)
+        }
+      }
     }
-    BlackHole.consume(Double(gradient.values[0]))
+    BlackHole.consume(Double(gradient[0]))
+  }
+
+  private func withSequence(
+    _ body: (
+      _ input: UnsafeBufferPointer<Scalar>, _ outputs: UnsafeMutableBufferPointer<Scalar>,
+      _ states: UnsafeMutableBufferPointer<Scalar>
+    ) -> Void
+  ) {
+    unsafe input.withUnsafeBufferPointer { input in
+      unsafe outputs.withUnsafeMutableBufferPointer { outputs in
+        unsafe states.withUnsafeMutableBufferPointer { states in unsafe body(input, outputs, states) }
+      }
+    }
+  }
+
+  private func withDerivatives(
+    _ body: (
+      _ outputGradients: UnsafeBufferPointer<Scalar>, _ gradient: UnsafeMutableBufferPointer<Scalar>,
+      _ inputGradients: UnsafeMutableBufferPointer<Scalar>, _ stateGradients: UnsafeMutableBufferPointer<Scalar>
+    ) -> Void
+  ) {
+    unsafe outputGradients.withUnsafeBufferPointer { outputGradients in
+      unsafe gradient.withUnsafeMutableBufferPointer { gradient in
+        unsafe inputGradients.withUnsafeMutableBufferPointer { inputGradients in
+          unsafe stateGradients.withUnsafeMutableBufferPointer { stateGradients in
+            unsafe body(outputGradients, gradient, inputGradients, stateGradients)
+          }
+        }
+      }
+    }
   }
 
   /// Single steps with carried state; the input is that of step 0.
-  private func step(repetitions: Int) throws(ShapeError) {
-    unsafe try input.withUnsafeBufferPointer { input throws(ShapeError) in
+  private func step(repetitions: Int) {
+    unsafe input.withUnsafeBufferPointer { input in
       let row = unsafe UnsafeBufferPointer(rebasing: input[0..<(problem.batch * problem.inputs)])
       unsafe step.withUnsafeMutableBufferPointer { step in
         for _ in 0..<repetitions { unsafe layer.step(row, into: step, stream: &stream) }
       }
     }
     BlackHole.consume(Double(step[step.count - 1]))
-  }
-
-  private func clear(_ states: inout RecurrentStates<Scalar>) {
-    unsafe states.values.withUnsafeMutableBufferPointer { buffer in unsafe buffer.update(repeating: 0) }
   }
 
   // MARK: Verification
@@ -209,7 +240,7 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
       values: values)
     wide.run(.train, repetitions: 1)
     for (name, mine, theirs) in [
-      ("∂L/∂parameters", mine.gradient.values, wide.gradient.values),
+      ("∂L/∂parameters", mine.gradient, wide.gradient),
       ("∂L/∂input", mine.inputGradients, wide.inputGradients),
     ] {
       let largest = theirs.reduce(0) { max($0, abs($1)) }
