@@ -20,7 +20,8 @@ extension Options {
         --svg FILE             draw what was measured: the lines of scaling, or the roofline of matmul, infer, train
                                and step
         --shapes M,N,K         shapes for matmul, repeatable; each runs as nt, nn and tn
-        --threads N[,N]        thread counts for matmul (default 1)
+        --shapes T,B,I,H       shapes for infer, train, step (T and B do not count), memory, subnormal and flow
+        --threads N[,N]        thread counts, except for peak, bandwidth, activation and step (default 1)
         --isa NAME[,NAME]|all  instruction sets (default: the one this process selected)
         --dtype f32|f64        element type; f32,f64 for both (default: f32, and both for peak)
         --seconds S            seconds of samples per case, warm-up not counted (default 0.5)
@@ -47,6 +48,8 @@ extension Options {
         roofline is what the same machine could do at most, in GFLOP/s: the peak, or the bytes of weights (of operands,
         in matmul) that arrive from level, times intensity, the operations that each byte is good for. The bandwidth
         of that level is measured in the same slices as the peak. of_roofline is the fraction reached.
+        ns_p50, ns_p99 and ns_max are of batches of \(StepTimes.batch) steps, divided by their steps.
+        Memory is that of a process which does one training step; all columns: Docs/Benchmarks/README.md.
         peak reports the fastest sample, bandwidth and activation the median.
 
       REQUESTS
