@@ -97,3 +97,7 @@ uint64_t recurrence_flush_subnormals(void) { return 0; }
 void recurrence_restore_subnormals(uint64_t mode) { (void)mode; }
 
 #endif
+
+#include <sched.h>
+
+void recurrence_yield(void) { sched_yield(); }

@@ -161,7 +161,7 @@ enum ValueMisuse: String, Misuse {
     case .keepingNothing: ["keeping: expected at least 1 step, got 0"]
     case .overflowingTape: ["overflow the address space", "\(Int.max / 4)"]
     case .parametersCount, .withParametersCount: ["values: expected 128 elements, as the layout says, got 127"]
-    case .throwingChange: ["parameters: expected 128 elements, got 1"]
+    case .throwingChange: ["values: expected 128 elements, as the layout says, got 1"]
     case .parametersOfAnother: ["parameters: expected the layout of this stack, got that of another"]
     case .unknownTensor: ["parameter: layer 0 has W, U, b, not V"]
     case .unknownLayer: ["parameter: layer 1 has nothing, not W"]

@@ -39,6 +39,18 @@ void recurrence_processor_name(char name[49]);
 uint64_t recurrence_flush_subnormals(void);
 void recurrence_restore_subnormals(uint64_t mode);
 
+// Tells the processor that this thread spins.
+static inline void recurrence_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// Lets another thread have this processor.
+void recurrence_yield(void);
+
 // Sets bytes. The ways that Swift has of saying so visit every byte, with a call for each, in a debug build.
 static inline void recurrence_set_bytes(void *memory, uint8_t value, uint64_t count) {
   __builtin_memset(memory, value, count);

@@ -38,9 +38,9 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
   let part: Int
   let rows: Range<Int>
 
-  private var shape: StackShape<Scalar> { memory.shape }
+  var shape: StackShape<Scalar> { memory.shape }
   private var schedule: RowSchedule { memory.schedule }
-  private func count(_ t: Int) -> Int { max(0, min(rows.upperBound, schedule.count(t)) - rows.lowerBound) }
+  func count(_ t: Int) -> Int { max(0, min(rows.upperBound, schedule.count(t)) - rows.lowerBound) }
 
   /// Runs a chunk of steps, of the segment whose tape begins at `tapeStart`, through all layers.
   @specialized(where Scalar == Float)
@@ -129,7 +129,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
   }
 
   /// C (+)= δ · U, over the gates of a stage.
-  private func throughU(
+  func throughU(
     _ layer: Int, stage: Int, _ step: CellStep<Scalar>, rows: Int, into c: UnsafeMutablePointer<Scalar>,
     start: ProductStart
   ) -> ProductOperands<Scalar> {
@@ -142,7 +142,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       c: MutableMatrixView(c, rows: rows, columns: shape.units), start: start)
   }
 
-  private func step(
+  func step(
     _ t: Int, _ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>
   ) -> CellStep<Scalar> {
     let units = shape.units
@@ -190,36 +190,42 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
 
   /// ∂L/∂(input of the layer) ← δ · W: for the layer below, or for the caller.
   private func pullBackInput(_ layer: Int, _ chunk: Range<Int>, _ call: BackwardCall<Scalar>) {
+    let isWhole = rows.count == schedule.batch
+    let width = shape.kernels.geometry.panelWidth
+    let panels = (shape.inputs(of: layer) + width - 1) / width
+    var t = chunk.lowerBound
+    while t < chunk.upperBound {
+      let steps = isWhole ? chunk.count : 1
+      guard let operands = unsafe inputProduct(layer, t, steps: steps, chunk, call) else { return }
+      unsafe shape.kernels.table.product(
+        operands, rows: 0..<operands.c.rows, panels: 0..<panels, scratch: memory.productScratch(part))
+      t += steps
+    }
+  }
+
+  /// The product that pulls δ back to the input of steps from t on: of one step, or where this part is the whole batch, of
+  /// several. Nil where nobody wants it.
+  func inputProduct(
+    _ layer: Int, _ t: Int, steps: Int, _ chunk: Range<Int>, _ call: BackwardCall<Scalar>
+  ) -> ProductOperands<Scalar>? {
     var target = unsafe memory.inputGradient
     var targetStart = schedule.offset(chunk.lowerBound)
     if layer == 0 {
-      guard let own = unsafe call.inputGradient else { return }
+      guard let own = unsafe call.inputGradient else { return nil }
       unsafe target = unsafe schedule.isUniform ? own : memory.packedInputGradient
       targetStart = 0
     }
-    let isWhole = rows.count == schedule.batch
-    let width = shape.kernels.geometry.panelWidth
     let columns = shape.inputs(of: layer)
     let inputs = shape.plan.inputs
-    var t = chunk.lowerBound
-    while t < chunk.upperBound {
-      let end = isWhole ? chunk.upperBound : t + 1
-      let count = isWhole ? schedule.offset(end) - schedule.offset(t) : count(t)
-      let row = schedule.offset(t) + (isWhole ? 0 : rows.lowerBound)
-      if count > 0 {
-        let δ =
-          unsafe memory.gradients(layer)
-          + (row - schedule.offset(chunk.lowerBound)) * shape.gradientStride + inputs.lowerBound * shape.units
-        let operands = unsafe ProductOperands(
-          a: MatrixView(
-            UnsafePointer(δ), rows: count, columns: inputs.count * shape.units, stride: shape.gradientStride),
-          weights: memory.backwardW(layer), bias: nil,
-          c: MutableMatrixView(target + (row - targetStart) * columns, rows: count, columns: columns), start: .bias)
-        unsafe shape.kernels.table.product(
-          operands, rows: 0..<count, panels: 0..<((columns + width - 1) / width),
-          scratch: memory.productScratch(part))
-      }
-      t = end
-    }
+    let count = steps > 1 ? schedule.offset(t + steps) - schedule.offset(t) : count(t)
+    let row = schedule.offset(t) + rows.lowerBound
+    let δ =
+      unsafe memory.gradients(layer)
+      + (row - schedule.offset(chunk.lowerBound)) * shape.gradientStride + inputs.lowerBound * shape.units
+    return unsafe ProductOperands(
+      a: MatrixView(
+        UnsafePointer(δ), rows: count, columns: inputs.count * shape.units, stride: shape.gradientStride),
+      weights: memory.backwardW(layer), bias: nil,
+      c: MutableMatrixView(target + (row - targetStart) * columns, rows: count, columns: columns), start: .bias)
   }
 }

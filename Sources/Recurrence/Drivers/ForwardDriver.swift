@@ -28,8 +28,8 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   let part: Int
   let rows: Range<Int>
 
-  private var shape: StackShape<Scalar> { memory.shape }
-  private var schedule: RowSchedule { memory.schedule }
+  var shape: StackShape<Scalar> { memory.shape }
+  var schedule: RowSchedule { memory.schedule }
 
   /// Sequences of this part that run at step t.
   func count(_ t: Int) -> Int { max(0, min(rows.upperBound, schedule.count(t)) - rows.lowerBound) }
@@ -115,7 +115,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     }
   }
 
-  private func source(
+  func source(
     of layer: Int, _ chunk: Range<Int>, tapeStart: Int?, _ call: ForwardCall<Scalar>
   ) -> Rows {
     if layer > 0 { return unsafe destination(of: layer - 1, chunk, tapeStart: tapeStart, call) }
@@ -123,7 +123,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     return unsafe Rows(base: base, packedFrom: 0, start: 0, stride: shape.inputs)
   }
 
-  private func destination(
+  func destination(
     of layer: Int, _ chunk: Range<Int>, tapeStart: Int?, _ call: ForwardCall<Scalar>
   ) -> Rows {
     if let tapeStart {
@@ -137,7 +137,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       stride: shape.units)
   }
 
-  private func gates(_ t: Int, _ chunk: Range<Int>) -> UnsafeMutablePointer<Scalar> {
+  func gates(_ t: Int, _ chunk: Range<Int>) -> UnsafeMutablePointer<Scalar> {
     unsafe memory.gates(first: rows.lowerBound) + (t - chunk.lowerBound) * rows.count * shape.gateStride
   }
 
@@ -152,12 +152,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       let count = count(t) * steps
       if count == 0 { break }
       let gates = unsafe gates(t, chunk)
-      for place in 0..<plan.planes.gates where !plan.inputs.contains(place) {
-        let bias = unsafe weights.bias(layer) + place * shape.units
-        for r in 0..<count {
-          unsafe (gates + r * shape.gateStride + place * shape.units).update(from: bias, count: shape.units)
-        }
-      }
+      unsafe fillUnreached(gates, rows: count, layer)
       let operands = unsafe memory.projection(
         layer, weights, UnsafePointer(input.pointer(t, self)), rows: count, gates: gates)
       let width = shape.kernels.geometry.panelWidth
@@ -165,6 +160,17 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
         operands, rows: 0..<count, panels: 0..<((plan.inputs.count * shape.units + width - 1) / width),
         scratch: memory.productScratch(part))
       t += steps
+    }
+  }
+
+  /// Pre-activations that the input does not reach ← their biases.
+  func fillUnreached(_ gates: UnsafeMutablePointer<Scalar>, rows: Int, _ layer: Int) {
+    let plan = shape.plan
+    for place in 0..<plan.planes.gates where !plan.inputs.contains(place) {
+      let bias = unsafe weights.bias(layer) + place * shape.units
+      for r in 0..<rows {
+        unsafe (gates + r * shape.gateStride + place * shape.units).update(from: bias, count: shape.units)
+      }
     }
   }
 
@@ -179,7 +185,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   }
 
   /// Steps at which the same sequences run.
-  private func steps(
+  func steps(
     _ steps: Range<Int>, _ layer: Int, _ chunk: Range<Int>, _ output: Rows, tapeStart: Int?
   ) -> RecurrentSteps<Scalar> {
     let t = steps.lowerBound
@@ -226,7 +232,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   /// After a chunk: the states of every sequence after its last step so far. Without a tape, other states than h were
   /// computed where they are kept.
-  private func keepStates(_ chunk: Range<Int>, _ layer: Int, _ output: Rows, tapeStart: Int?) {
+  func keepStates(_ chunk: Range<Int>, _ layer: Int, _ output: Rows, tapeStart: Int?) {
     for j in rows where schedule.length(j) > chunk.lowerBound {
       let last = min(chunk.upperBound, schedule.length(j)) - 1
       let row = j - rows.lowerBound
@@ -261,7 +267,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   // MARK: Outputs
 
   /// Copies the top layer's outputs to the caller's rows, unless they were written there.
-  private func handOut(_ chunk: Range<Int>, tapeStart: Int?, _ call: ForwardCall<Scalar>) {
+  func handOut(_ chunk: Range<Int>, tapeStart: Int?, _ call: ForwardCall<Scalar>) {
     guard let output = unsafe call.output else { return }
     let rowsOfTop = unsafe destination(of: shape.layers - 1, chunk, tapeStart: tapeStart, call)
     if unsafe rowsOfTop.base == output { return }
@@ -275,7 +281,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   }
 
   /// Outputs of padded steps are zero.
-  private func clearPadding(_ output: UnsafeMutablePointer<Scalar>, _ steps: Range<Int>) {
+  func clearPadding(_ output: UnsafeMutablePointer<Scalar>, _ steps: Range<Int>) {
     if schedule.isUniform { return }
     for j in rows {
       var t = max(steps.lowerBound, schedule.length(j))

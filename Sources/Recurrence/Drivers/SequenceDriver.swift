@@ -4,6 +4,40 @@ import RecurrenceKernels
 // brought back. Subnormal numbers are zero inside, on every thread.
 
 extension SequenceMemory {
+  /// A forward pass over buffers that were checked.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func run(_ buffers: ForwardBuffers<Scalar>, _ weights: PackedStack<Scalar>) {
+    if let lengths = unsafe buffers.lengths {
+      unsafe schedule.set(steps: buffers.steps, lengths: lengths)
+    } else {
+      unsafe schedule.set(steps: buffers.steps, batch: buffers.batch)
+    }
+    unsafe loadStates(buffers.initialStates?.baseAddress)
+    if let input = unsafe buffers.input.baseAddress {
+      unsafe forward(weights, ForwardCall(input: input, output: buffers.outputs?.baseAddress))
+    }
+    tapedSegment = segments - 1
+    unsafe storeStates(buffers.finalStates?.baseAddress)
+  }
+
+  /// A backward pass over buffers that were checked.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func run(
+    _ buffers: BackwardBuffers<Scalar>, _ weights: PackedStack<Scalar>, parameters: UnsafePointer<Scalar>
+  ) {
+    unsafe loadStateGradients(buffers.finalStateGradients?.baseAddress)
+    if let input = unsafe buffers.input.baseAddress, let gradient = unsafe buffers.parameterGradients.baseAddress {
+      unsafe backward(
+        weights, parameters: parameters,
+        BackwardCall(
+          input: input, outputGradient: buffers.outputGradients?.baseAddress,
+          inputGradient: buffers.inputGradients?.baseAddress, gradient: gradient))
+    }
+    unsafe storeStateGradients(buffers.initialStateGradients?.baseAddress)
+  }
+
   /// Runs a forward pass from the states in `hidden` and `other`, in the order of the schedule.
   func forward(_ weights: PackedStack<Scalar>, _ call: ForwardCall<Scalar>) {
     // Where sequences end, the rows of a step lie elsewhere on the tape in every segment: threads then go from segment
@@ -16,6 +50,20 @@ extension SequenceMemory {
     var first = 0
     repeat {
       let some = first..<min(segments, first + stride)
+      if let team, tangent == nil, recorder == nil, sharesUnits {
+        if !schedule.isUniform, some.lowerBound == 0 {
+          unsafe pack(call.input, into: packedInput, width: shape.inputs, 0..<schedule.batch)
+        }
+        team.begin()
+        concurrentParts(use.threads) { [self] part in
+          flushingSubnormals {
+            unsafe ForwardDriver(memory: self, weights: weights, part: part, rows: 0..<schedule.batch)
+              .run(call, segments: some, with: team)
+          }
+        }
+        first = some.upperBound
+        continue
+      }
       inParts { [self] part, rows in
         if !schedule.isUniform, some.lowerBound == 0 {
           unsafe pack(call.input, into: packedInput, width: shape.inputs, rows)
@@ -66,9 +114,19 @@ extension SequenceMemory {
     var end = unsafe min(steps.upperBound, call.steps ?? steps.upperBound)
     while end > steps.lowerBound {
       let chunk = max(steps.lowerBound, end - gradientChunk)..<end
-      inParts { [self] part, rows in
-        unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: rows)
-          .run(chunk, tapeStart: steps.lowerBound, call)
+      if let team, !isWatched, control == nil, lags == nil, sharesUnits {
+        team.begin()
+        concurrentParts(use.threads) { [self] part in
+          flushingSubnormals {
+            unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: 0..<schedule.batch)
+              .run(chunk, tapeStart: steps.lowerBound, call, with: team)
+          }
+        }
+      } else {
+        inParts { [self] part, rows in
+          unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: rows)
+            .run(chunk, tapeStart: steps.lowerBound, call)
+        }
       }
       let work = shape.work * Double(schedule.offset(chunk.upperBound) - schedule.offset(chunk.lowerBound))
       end = chunk.lowerBound
@@ -85,23 +143,44 @@ extension SequenceMemory {
 
   /// W and U in the order that the way back reads them. Done for every pass: parameters may have changed since.
   private func packBackwardWeights(_ parameters: UnsafePointer<Scalar>) {
-    let plan = shape.plan
-    let table = shape.kernels.table
+    nonisolated(unsafe) let parameters = unsafe parameters
+    let needsStaging = shape.plan.recurrent.contains { !shape.plan.isInOrder($0) }
+    // Copies of large weights take as long as several steps. W on one thread, U on the other: there is one staging memory.
+    let isSplit = use.threads > 1 && !needsStaging && Double(shape.layout.count) >= smallestSplit / 4
+    if isSplit {
+      concurrentParts(2) { [self] side in
+        unsafe side == 0 ? packBackwardW(parameters) : packBackwardU(parameters)
+      }
+    } else {
+      unsafe packBackwardW(parameters)
+      unsafe packBackwardU(parameters)
+    }
+  }
+
+  private func packBackwardW(_ parameters: UnsafePointer<Scalar>) {
     for layer in 0..<shape.layers {
-      unsafe table.packColumns(
+      unsafe shape.kernels.table.packColumns(
         ordered(
-          parameters + shape.offsets[layer].w, plan, plan.inputs, columns: shape.inputs(of: layer),
+          parameters + shape.offsets[layer].w, shape.plan, shape.plan.inputs, columns: shape.inputs(of: layer),
           units: shape.units, staging: staging), into: backwardW(layer))
-      for (stage, positions) in plan.recurrent.enumerated() {
-        unsafe table.packColumns(
+    }
+  }
+
+  private func packBackwardU(_ parameters: UnsafePointer<Scalar>) {
+    for layer in 0..<shape.layers {
+      for (stage, positions) in shape.plan.recurrent.enumerated() {
+        unsafe shape.kernels.table.packColumns(
           ordered(
-            parameters + shape.offsets[layer].u, plan, positions, columns: shape.units, units: shape.units,
+            parameters + shape.offsets[layer].u, shape.plan, positions, columns: shape.units, units: shape.units,
             staging: staging), into: backwardU(layer, stage: stage))
       }
     }
   }
 
   // MARK: Threads
+
+  /// Whether a pass is long enough for threads to share the units of its steps.
+  private var sharesUnits: Bool { shape.work * Double(schedule.offset(schedule.steps)) >= smallestSplit }
 
   /// Calls `body(part, sequences)` for each thread's sequences.
   private func inParts(_ body: @Sendable (Int, Range<Int>) -> Void) {

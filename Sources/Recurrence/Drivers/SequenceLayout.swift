@@ -83,6 +83,15 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     count = plan.count
   }
 
+  /// Whether threads share the units of one sequence's steps. A step must take longer than threads take to meet, some
+  /// hundred nanoseconds, and have whole panels for each of them.
+  func splitsUnits(_ smallestSplit: Double) -> Bool {
+    let width = shape.kernels.geometry.panelWidth
+    let work = shape.plan.gates * shape.units * shape.units
+    return use.batch == 1 && use.threads > 1 && shape.units % width == 0 && shape.units / width >= use.threads
+      && (smallestSplit == 0 || work >= 400_000)
+  }
+
   private mutating func reserveTape(_ steps: Int, _ plan: inout SlabPlan<Scalar>) {
     let (layers, batch, units) = (shape.layers, use.batch, shape.units)
     tapeHidden = plan.reserve(layers, steps, batch, units)

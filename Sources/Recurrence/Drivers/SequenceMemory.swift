@@ -19,6 +19,8 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var lags: LagRecorder<Scalar>?
   /// Where forward passes leave their derivative in a direction; nil where nobody asked.
   var tangent: TangentMemory<Scalar>?
+  /// The threads that share a batch of one sequence; nil where its passes are of one thread.
+  let team: UnitTeam?
   /// Whether backward passes must show ∂L/∂h_t of every step.
   var isWatched: Bool { recorder != nil || control?.regularizes == true }
   private let at: SequenceLayout<Scalar>
@@ -32,6 +34,7 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
     use = layout.use
     at = layout
     self.smallestSplit = smallestSplit
+    team = layout.splitsUnits(smallestSplit) ? UnitTeam() : nil
     schedule = RowSchedule(steps: use.steps, batch: use.batch, ragged: use.ragged)
     if let memory = unsafe memory {
       slab = unsafe AlignedBuffer(borrowing: memory, count: layout.count)
@@ -40,6 +43,8 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
     }
   }
 
+  /// What callers know this as.
+  var name: String { use.tapeSteps == nil ? "workspace" : "tape" }
   var chunk: Int { at.chunk }
   var gradientChunk: Int { at.gradientChunk }
 

@@ -37,7 +37,7 @@ public struct GradientTransport<C: Cell, Scalar: RecurrenceScalar>: ~Copyable {
     if steps < 0 { throw ShapeError("steps", expected: "at least 0", actual: "\(steps)") }
     if batch < 0 { throw ShapeError("batch", expected: "at least 0", actual: "\(batch)") }
     let states = initialStates ?? stack.makeStates(batch: batch)
-    try stack.checkLayout(states, "initialStates", batch: batch)
+    try stack.shape.checkLayout(states, "initialStates", batch: batch)
     try ShapeError.check("input", input.count, is: ("T", steps), ("B", batch), ("I", stack.inputs))
     var x = input
     for below in 0..<layer {

@@ -73,17 +73,23 @@ public struct Parameters<Scalar: RecurrenceScalar>: Hashable, Sendable {
   public let layout: ParameterLayout
   /// All elements, in the order of the layout. Setting a different number of elements traps.
   public var values: [Scalar] {
-    didSet {
-      if values.count != layout.count {
-        fatalError("values: expected \(layout.count) elements, as the layout says, got \(values.count)")
+    get { storage }
+    // Not `didSet`: an observed array is copied where another module changes it in place.
+    _modify {
+      defer {
+        if storage.count != layout.count {
+          fatalError("values: expected \(layout.count) elements, as the layout says, got \(storage.count)")
+        }
       }
+      yield &storage
     }
   }
+  private var storage: [Scalar]
 
   /// All zero.
   public init(_ layout: ParameterLayout) {
     self.layout = layout
-    values = [Scalar](repeating: 0, count: layout.count)
+    storage = [Scalar](repeating: 0, count: layout.count)
   }
 
   /// One tensor, row-major. Traps where the layer has no such tensor, or the number of elements differs.

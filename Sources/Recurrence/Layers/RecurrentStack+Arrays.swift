@@ -47,7 +47,7 @@ extension RecurrentStack {
     outputs: inout [Scalar], workspace: inout InferenceWorkspace<Scalar>
   ) throws(ShapeError) {
     let memory = workspace.memory
-    try forward(input, steps, batch, lengths, &states, &outputs, memory, "workspace")
+    try shape.forward(input, steps: steps, batch: batch, lengths, &states, &outputs, packed, memory)
   }
 
   /// Runs sequences and keeps on the tape what their gradient needs. Parameters as above.
@@ -55,29 +55,8 @@ extension RecurrentStack {
     _ input: [Scalar], steps: Int, batch: Int, lengths: [Int]? = nil, states: inout RecurrentStates<Scalar>,
     outputs: inout [Scalar], tape: inout Tape<Scalar>
   ) throws(ShapeError) {
-    try forward(input, steps, batch, lengths, &states, &outputs, tape.memory, "tape")
+    try shape.forward(input, steps: steps, batch: batch, lengths, &states, &outputs, packed, tape.memory)
     tape.isFilled = true
-  }
-
-  private func forward(
-    _ input: [Scalar], _ steps: Int, _ batch: Int, _ lengths: [Int]?, _ states: inout RecurrentStates<Scalar>,
-    _ outputs: inout [Scalar], _ memory: SequenceMemory<Scalar>, _ name: String
-  ) throws(ShapeError) {
-    try checkSizes(steps: steps, batch: batch, memory, name)
-    try checkLayout(states, "states", batch: batch)
-    unsafe try input.withUnsafeBufferPointer { input throws(ShapeError) in
-      unsafe try outputs.withUnsafeMutableBufferPointer { outputs throws(ShapeError) in
-        unsafe try states.values.withUnsafeMutableBufferPointer { states throws(ShapeError) in
-          unsafe try withOptional(lengths) { lengths throws(ShapeError) in
-            let buffers = unsafe ForwardBuffers(
-              input: input, steps: steps, batch: batch, lengths: lengths,
-              initialStates: UnsafeBufferPointer(states), outputs: outputs, finalStates: states)
-            unsafe try check(buffers, memory, name)
-            unsafe run(buffers, memory)
-          }
-        }
-      }
-    }
   }
 
   /// The gradient of a loss, pulled back through the forward pass on the tape.
@@ -92,6 +71,58 @@ extension RecurrentStack {
   public func backward(
     _ input: [Scalar], outputGradients: OutputGradients<Scalar>, stateGradients: inout RecurrentStates<Scalar>,
     gradient: inout Parameters<Scalar>, inputGradients: inout [Scalar], tape: inout Tape<Scalar>
+  ) throws(ShapeError) {
+    unsafe try withUnsafeParameters { parameters throws(ShapeError) in
+      unsafe try shape.backward(
+        input, outputGradients, &stateGradients, &gradient, &inputGradients, packed, parameters, &tape)
+    }
+  }
+
+  /// One step of every sequence of a stream: input [B, I] to outputs [B, H] of the top layer.
+  public func step(
+    _ input: [Scalar], into outputs: inout [Scalar], stream: inout RecurrentStream<Scalar>
+  ) throws(ShapeError) {
+    try shape.check(stream, inputs: input.count, outputs: outputs.count)
+    unsafe input.withUnsafeBufferPointer { input in
+      unsafe outputs.withUnsafeMutableBufferPointer { outputs in
+        unsafe step(input, into: outputs, stream: &stream)
+      }
+    }
+  }
+}
+
+// Of the shape: see `StackShape.check`.
+
+extension StackShape {
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  fileprivate func forward(
+    _ input: [Scalar], steps: Int, batch: Int, _ lengths: [Int]?, _ states: inout RecurrentStates<Scalar>,
+    _ outputs: inout [Scalar], _ packed: PackedStack<Scalar>, _ memory: SequenceMemory<Scalar>
+  ) throws(ShapeError) {
+    try checkSizes(steps: steps, batch: batch, memory, memory.name)
+    try checkLayout(states, "states", batch: batch)
+    unsafe try input.withUnsafeBufferPointer { input throws(ShapeError) in
+      unsafe try outputs.withUnsafeMutableBufferPointer { outputs throws(ShapeError) in
+        unsafe try states.values.withUnsafeMutableBufferPointer { states throws(ShapeError) in
+          unsafe try withOptional(lengths) { lengths throws(ShapeError) in
+            let buffers = unsafe ForwardBuffers(
+              input: input, steps: steps, batch: batch, lengths: lengths,
+              initialStates: UnsafeBufferPointer(states), outputs: outputs, finalStates: states)
+            unsafe try check(buffers, memory)
+            unsafe memory.run(buffers, packed)
+          }
+        }
+      }
+    }
+  }
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  fileprivate func backward(
+    _ input: [Scalar], _ outputGradients: OutputGradients<Scalar>, _ stateGradients: inout RecurrentStates<Scalar>,
+    _ gradient: inout Parameters<Scalar>, _ inputGradients: inout [Scalar], _ packed: PackedStack<Scalar>,
+    _ parameters: UnsafePointer<Scalar>, _ tape: inout Tape<Scalar>
   ) throws(ShapeError) {
     try checkFilled(tape)
     let memory = tape.memory
@@ -126,35 +157,11 @@ extension RecurrentStack {
                 let top = (layers - 1) * batch * units
                 for index in lastStep.indices { unsafe states[top + index] += lastStep[index] }
               }
-              unsafe run(buffers, memory)
+              unsafe memory.run(buffers, packed, parameters: parameters)
             }
           }
         }
       }
-    }
-  }
-
-  /// One step of every sequence of a stream: input [B, I] to outputs [B, H] of the top layer.
-  public func step(
-    _ input: [Scalar], into outputs: inout [Scalar], stream: inout RecurrentStream<Scalar>
-  ) throws(ShapeError) {
-    try check(stream, inputs: input.count, outputs: outputs.count)
-    unsafe input.withUnsafeBufferPointer { input in
-      unsafe outputs.withUnsafeMutableBufferPointer { outputs in
-        unsafe step(input, into: outputs, stream: &stream)
-      }
-    }
-  }
-
-  func checkLayout(
-    _ states: RecurrentStates<Scalar>, _ name: String, batch: Int
-  ) throws(ShapeError) {
-    let names = shape.plan.stateNames
-    if !states.hasShape(names, layers: layers, batch: batch, units: units) {
-      throw ShapeError(
-        name,
-        expected: RecurrentStates<Scalar>.describe(names, layers: layers, batch: batch, units: units),
-        actual: states.shapeDescription)
     }
   }
 

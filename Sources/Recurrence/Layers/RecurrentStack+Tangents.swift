@@ -57,7 +57,7 @@ extension RecurrentStack {
   ) throws(ShapeError) {
     let memory = workspace.memory
     let own = workspace.tangents
-    try checkSizes(steps: steps, batch: batch, memory, "workspace")
+    try shape.checkSizes(steps: steps, batch: batch, memory, "workspace")
     try ShapeError.check("input", input.count, is: ("T", steps), ("B", batch), ("I", inputs))
     if let direction = tangents.input {
       try ShapeError.check("tangents.input", direction.count, is: ("T", steps), ("B", batch), ("I", inputs))
@@ -67,8 +67,8 @@ extension RecurrentStack {
         "tangents.parameters", expected: "the layout of this stack (\(layout.count) parameters)",
         actual: "another's (\(direction.layout.count) parameters)")
     }
-    try checkLayout(states, "states", batch: batch)
-    try checkLayout(tangents.states, "tangents.states", batch: batch)
+    try shape.checkLayout(states, "states", batch: batch)
+    try shape.checkLayout(tangents.states, "tangents.states", batch: batch)
     own.parameters = packedTangents(tangents.parameters, own.parameters)
     let count = steps * batch * units
     if outputs.count != count { outputs = [Scalar](repeating: 0, count: count) }
@@ -98,10 +98,10 @@ extension RecurrentStack {
     unsafe input.withUnsafeBufferPointer { input in
       unsafe outputs.withUnsafeMutableBufferPointer { outputs in
         unsafe states.values.withUnsafeMutableBufferPointer { states in
-          unsafe run(
+          unsafe memory.run(
             ForwardBuffers(
               input: input, steps: steps, batch: batch, lengths: nil, initialStates: UnsafeBufferPointer(states),
-              outputs: outputs, finalStates: states), memory)
+              outputs: outputs, finalStates: states), packed)
         }
       }
     }

@@ -23,8 +23,8 @@ extension RecurrentStack {
     let sequence = unsafe ForwardBuffers(
       input: input, steps: steps, batch: batch, lengths: lengths, initialStates: initialStates, outputs: outputs,
       finalStates: finalStates)
-    orTrap { () throws(ShapeError) in unsafe try check(sequence, workspace.memory, "workspace") }
-    unsafe run(sequence, workspace.memory)
+    orTrap { () throws(ShapeError) in unsafe try shape.check(sequence, workspace.memory) }
+    unsafe workspace.memory.run(sequence, packed)
   }
 
   /// Runs sequences and keeps on the tape what their gradient needs. Parameters as above.
@@ -36,8 +36,8 @@ extension RecurrentStack {
     let sequence = unsafe ForwardBuffers(
       input: input, steps: steps, batch: batch, lengths: lengths, initialStates: initialStates, outputs: outputs,
       finalStates: finalStates)
-    orTrap { () throws(ShapeError) in unsafe try check(sequence, tape.memory, "tape") }
-    unsafe run(sequence, tape.memory)
+    orTrap { () throws(ShapeError) in unsafe try shape.check(sequence, tape.memory) }
+    unsafe tape.memory.run(sequence, packed)
     tape.isFilled = true
   }
 
@@ -64,8 +64,8 @@ extension RecurrentStack {
       input: input, outputGradients: outputGradients, finalStateGradients: finalStateGradients,
       parameterGradients: parameterGradients, inputGradients: inputGradients,
       initialStateGradients: initialStateGradients)
-    orTrap { () throws(ShapeError) in unsafe try check(buffers, tape) }
-    unsafe run(buffers, tape.memory)
+    orTrap { () throws(ShapeError) in unsafe try shape.check(buffers, tape) }
+    unsafe withUnsafeParameters { unsafe tape.memory.run(buffers, packed, parameters: $0) }
   }
 
   /// One step of every sequence of a stream.
@@ -79,18 +79,9 @@ extension RecurrentStack {
     stream: inout RecurrentStream<Scalar>
   ) {
     if stream.memory.shape !== shape || !stream.fits(input.count, outputs.count) {
-      orTrap { () throws(ShapeError) in try check(stream, inputs: input.count, outputs: outputs.count) }
+      orTrap { () throws(ShapeError) in try shape.check(stream, inputs: input.count, outputs: outputs.count) }
     }
     unsafe stream.step(packed, input, outputs)
-  }
-
-  /// Throws where `step` cannot take these buffers.
-  func check(
-    _ stream: borrowing RecurrentStream<Scalar>, inputs count: Int, outputs: Int
-  ) throws(ShapeError) {
-    try checkOwner(stream.memory, "stream")
-    try ShapeError.check("input", count, is: ("B", stream.batch), ("I", inputs))
-    try ShapeError.check("outputs", outputs, is: ("B", stream.batch), ("H", units))
   }
 }
 

@@ -76,10 +76,6 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
         if storage.layout != shape.layout {
           fatalError("parameters: expected the layout of this stack, got that of another")
         }
-        // A change that ends with an error may not pass the observer of `values`.
-        if storage.values.count != shape.layout.count {
-          fatalError("parameters: expected \(shape.layout.count) elements, got \(storage.values.count)")
-        }
         pack()
       }
       yield &storage
@@ -108,8 +104,12 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
     unsafe storage.values.withUnsafeBufferPointer { unsafe packed.pack($0.baseAddress!, shape) }
   }
 
-  func withUnsafeParameters<Result>(_ body: (UnsafePointer<Scalar>) -> Result) -> Result {
-    unsafe storage.values.withUnsafeBufferPointer { unsafe body($0.baseAddress!) }
+  func withUnsafeParameters<Result, Failure: Error>(
+    _ body: (UnsafePointer<Scalar>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    unsafe try storage.values.withUnsafeBufferPointer { values throws(Failure) in
+      unsafe try body(values.baseAddress!)
+    }
   }
 }
 

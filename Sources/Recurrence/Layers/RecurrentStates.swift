@@ -7,18 +7,24 @@ public struct RecurrentStates<Scalar: RecurrenceScalar>: Hashable, Sendable {
   public let units: Int
   /// [S, L, B, H]: state after state, each layer after layer. Setting a different number of elements traps.
   public var values: [Scalar] {
-    didSet {
-      let count = names.count * layers * batch * units
-      if values.count != count { fatalError("values: expected \(count) elements, got \(values.count)") }
+    get { storage }
+    // Not `didSet`: an observed array is copied where another module changes it in place.
+    _modify {
+      defer {
+        let count = names.count * layers * batch * units
+        if storage.count != count { fatalError("values: expected \(count) elements, got \(storage.count)") }
+      }
+      yield &storage
     }
   }
+  private var storage: [Scalar]
 
   init(names: [String], layers: Int, batch: Int, units: Int) {
     self.names = names
     self.layers = layers
     self.batch = batch
     self.units = units
-    values = [Scalar](repeating: 0, count: names.count * layers * batch * units)
+    storage = [Scalar](repeating: 0, count: names.count * layers * batch * units)
   }
 
   /// One state, [L, B, H]. Traps where there is none of this name, or the number of elements differs.

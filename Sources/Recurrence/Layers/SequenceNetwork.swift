@@ -143,7 +143,7 @@ extension SequenceNetwork {
   public func step(
     _ symbols: [Int32], into outputs: inout [Scalar], stream: inout NetworkStream<Scalar>
   ) throws(ShapeError) {
-    try recurrent.checkOwner(stream.recurrent.memory, "stream")
+    try recurrent.shape.checkOwner(stream.recurrent.memory, "stream")
     let batch = stream.recurrent.batch
     guard let embedding else { throw ShapeError("input", expected: "vectors", actual: "symbols") }
     try ShapeError.check("symbols", symbols.count, is: ("B", batch))
@@ -159,7 +159,7 @@ extension SequenceNetwork {
   public func step(
     _ input: [Scalar], into outputs: inout [Scalar], stream: inout NetworkStream<Scalar>
   ) throws(ShapeError) {
-    try recurrent.checkOwner(stream.recurrent.memory, "stream")
+    try recurrent.shape.checkOwner(stream.recurrent.memory, "stream")
     let batch = stream.recurrent.batch
     if embedding != nil { throw ShapeError("input", expected: "symbols", actual: "vectors") }
     try ShapeError.check("input", input.count, is: ("B", batch), ("I", recurrent.inputs))

@@ -106,11 +106,6 @@
         let expected = RecurrentStates<Scalar>.describe(names, layers: shape.layers, batch: batch, units: shape.units)
         fatalError("states: expected \(expected), got \(newValue.shapeDescription)")
       }
-      // A change that ends with an error may not pass the observer of `values`.
-      let count = shape.stateCount(batch: batch)
-      if newValue.values.count != count {
-        fatalError("states: expected \(count) elements, got \(newValue.values.count)")
-      }
       unsafe newValue.values.withUnsafeBufferPointer { unsafe memory.loadStates($0.baseAddress) }
     }
   }

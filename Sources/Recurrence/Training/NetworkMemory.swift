@@ -153,7 +153,7 @@ extension SequenceNetwork {
       try ShapeError.check("targets", targets.count, is: ("rows", rows), ("K", output.outputs))
     }
     if let weights = call.weights { try ShapeError.check(weights: weights, is: ("rows", rows)) }
-    try recurrent.checkLayout(states, "states", batch: batch)
+    try recurrent.shape.checkLayout(states, "states", batch: batch)
     guard let lengths = call.lengths else { return }
     if !use.ragged {
       throw ShapeError("lengths", expected: "none: this was made with ragged: false", actual: "\(lengths.count)")

@@ -238,7 +238,7 @@ import RecurrenceKernels
     _ stack: RecurrentStack<C, Scalar>, _ input: UnsafeBufferPointer<Scalar>, _ steps: Int,
     _ outputs: UnsafeMutableBufferPointer<Scalar>
   ) throws(ShapeError) {
-    try stack.checkOwner(tape.memory, "truncated backpropagation")
+    try stack.shape.checkOwner(tape.memory, "truncated backpropagation")
     if !(1...window).contains(steps) {
       throw ShapeError("steps", expected: "1 to \(window), those of a window", actual: "\(steps)")
     }
@@ -250,7 +250,7 @@ import RecurrenceKernels
     _ stack: RecurrentStack<C, Scalar>, _ outputGradients: UnsafeBufferPointer<Scalar>,
     _ gradient: UnsafeMutableBufferPointer<Scalar>, _ inputGradients: UnsafeMutableBufferPointer<Scalar>?
   ) throws(ShapeError) {
-    try stack.checkOwner(tape.memory, "truncated backpropagation")
+    try stack.shape.checkOwner(tape.memory, "truncated backpropagation")
     if history.count == 0 {
       throw ShapeError("truncated backpropagation", expected: "a forward pass before this", actual: "none")
     }

@@ -19,6 +19,8 @@
   public var step: CellStep<Scalar>
   /// Rows that the action covers.
   public var rows: Int
+  /// The units that are computed, whole panels of each gate; nil for all. For one row alone.
+  public var units: Range<Int>? = nil
   /// `KernelGeometry.productScratch` scalars, overwritten.
   public var productScratch: UnsafeMutablePointer<Scalar>
   /// `KernelGeometry.programScratch(registers:)` scalars, overwritten; used by recorded cells alone.
@@ -48,6 +50,7 @@
   @inlinable @inline(__always)
   public static func run(_ call: RecurrentCall<Scalar>) {
     unsafe withUnsafePointer(to: call.step) { step in
+      if let units = unsafe call.units { return unsafe run(call, step, units) }
       if let product = unsafe call.product {
         if let action = unsafe call.action, unsafe canInterleave(product, step, rows: call.rows) {
           return unsafe runInterleaved(
@@ -62,6 +65,29 @@
         call.mathematics, action, step, rows: 0..<call.rows, units: 0..<step.pointee.units,
         scratch: call.programScratch)
     }
+  }
+
+  /// Some units of one row.
+  @inlinable @inline(__always)
+  static func run(
+    _ call: RecurrentCall<Scalar>, _ step: UnsafePointer<CellStep<Scalar>>, _ units: Range<Int>
+  ) {
+    let width = Geometry.panelWidth
+    guard unsafe call.rows == 1, units.lowerBound % width == 0, units.upperBound % width == 0,
+      unsafe step.pointee.units % width == 0, unsafe units.upperBound <= step.pointee.units
+    else { fatalError("units: expected whole panels of \(width) of one row, got \(units)") }
+    if let product = unsafe call.product {
+      unsafe ProductKernel<V>.check(product, scratch: call.productScratch)
+      let panelsPerPlane = unsafe step.pointee.units / width
+      for plane in unsafe 0..<call.planes {
+        let first = plane * panelsPerPlane
+        unsafe ProductKernel<V>.runRow(
+          product, row: 0, panels: (first + units.lowerBound / width)..<(first + units.upperBound / width))
+      }
+    }
+    guard let action = unsafe call.action else { return }
+    unsafe CellMathematicsKernel<V>.run(
+      call.mathematics, action, step, rows: 0..<1, units: units, scratch: call.programScratch)
   }
 
   /// Whether the units of a gate are whole panels, the rows are those of the product and enough for tiles, and they fit

@@ -21,9 +21,12 @@ import RecurrenceKernels
   var initialStateGradients: UnsafeMutableBufferPointer<Scalar>?
 }
 
-extension RecurrentStack {
+// Of the shape, not of the stack, which is generic over its cell: code that knows the cell only at run time looks up what
+// it needs at every call, and a pass of a small layer takes no longer than some of these lookups.
+
+extension StackShape {
   func checkOwner(_ memory: SequenceMemory<Scalar>, _ name: String) throws(ShapeError) {
-    if memory.shape !== shape {
+    if memory.shape !== self {
       throw ShapeError(
         name, expected: "one made by this stack (\(inputs) inputs, \(units) units, \(layers) layers)",
         actual: "another's (\(memory.shape.inputs) inputs, \(memory.shape.units) units, \(memory.shape.layers) layers)")
@@ -51,9 +54,10 @@ extension RecurrentStack {
     if !tape.isFilled { throw ShapeError("tape", expected: "a forward pass", actual: "an empty tape") }
   }
 
-  func check(
-    _ buffers: ForwardBuffers<Scalar>, _ memory: SequenceMemory<Scalar>, _ name: String
-  ) throws(ShapeError) {
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func check(_ buffers: ForwardBuffers<Scalar>, _ memory: SequenceMemory<Scalar>) throws(ShapeError) {
+    let name = memory.name
     let (steps, batch) = unsafe (buffers.steps, buffers.batch)
     try checkSizes(steps: steps, batch: batch, memory, name)
     unsafe try ShapeError.check("input", buffers.input.count, is: ("T", steps), ("B", batch), ("I", inputs))
@@ -76,6 +80,8 @@ extension RecurrentStack {
     }
   }
 
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func check(_ buffers: BackwardBuffers<Scalar>, _ tape: borrowing Tape<Scalar>) throws(ShapeError) {
     try checkFilled(tape)
     let (steps, batch) = (tape.memory.schedule.steps, tape.memory.schedule.batch)
@@ -97,34 +103,23 @@ extension RecurrentStack {
   }
 
   private func checkStates(_ name: String, _ count: Int, _ batch: Int) throws(ShapeError) {
-    try ShapeError.check(name, count, is: ("S", shape.plan.planes.states), ("L", layers), ("B", batch), ("H", units))
+    try ShapeError.check(name, count, is: ("S", plan.planes.states), ("L", layers), ("B", batch), ("H", units))
   }
 
-  func run(_ buffers: ForwardBuffers<Scalar>, _ memory: SequenceMemory<Scalar>) {
-    if let lengths = unsafe buffers.lengths {
-      unsafe memory.schedule.set(steps: buffers.steps, lengths: lengths)
-    } else {
-      unsafe memory.schedule.set(steps: buffers.steps, batch: buffers.batch)
-    }
-    unsafe memory.loadStates(buffers.initialStates?.baseAddress)
-    if let input = unsafe buffers.input.baseAddress {
-      unsafe memory.forward(packed, ForwardCall(input: input, output: buffers.outputs?.baseAddress))
-    }
-    memory.tapedSegment = memory.segments - 1
-    unsafe memory.storeStates(buffers.finalStates?.baseAddress)
+  /// Throws where `step` cannot take buffers of these sizes.
+  func check(_ stream: borrowing RecurrentStream<Scalar>, inputs count: Int, outputs: Int) throws(ShapeError) {
+    try checkOwner(stream.memory, "stream")
+    try ShapeError.check("input", count, is: ("B", stream.batch), ("I", inputs))
+    try ShapeError.check("outputs", outputs, is: ("B", stream.batch), ("H", units))
   }
 
-  func run(_ buffers: BackwardBuffers<Scalar>, _ memory: SequenceMemory<Scalar>) {
-    unsafe memory.loadStateGradients(buffers.finalStateGradients?.baseAddress)
-    if let input = unsafe buffers.input.baseAddress, let gradient = unsafe buffers.parameterGradients.baseAddress {
-      unsafe withUnsafeParameters {
-        unsafe memory.backward(
-          packed, parameters: $0,
-          BackwardCall(
-            input: input, outputGradient: buffers.outputGradients?.baseAddress,
-            inputGradient: buffers.inputGradients?.baseAddress, gradient: gradient))
-      }
+  func checkLayout(_ states: RecurrentStates<Scalar>, _ name: String, batch: Int) throws(ShapeError) {
+    let names = plan.stateNames
+    if !states.hasShape(names, layers: layers, batch: batch, units: units) {
+      throw ShapeError(
+        name,
+        expected: RecurrentStates<Scalar>.describe(names, layers: layers, batch: batch, units: units),
+        actual: states.shapeDescription)
     }
-    unsafe memory.storeStateGradients(buffers.initialStateGradients?.baseAddress)
   }
 }

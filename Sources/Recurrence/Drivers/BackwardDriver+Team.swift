@@ -1,0 +1,60 @@
+import RecurrenceKernels
+
+// The backward loop of one sequence, whose units threads share; see `ForwardDriver+Team`. A unit's ∂L/∂h_{t−1} is one sum
+// over all δ_t, so that the product's columns and the mathematics that follows split alike.
+
+extension BackwardDriver {
+  /// As `run(_:tapeStart:_:)`, of a batch of one sequence that nobody watches.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func run(_ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>, with team: UnitTeam) {
+    if rows.isEmpty || count(chunk.lowerBound) == 0 { return }
+    var phases = TeamPhases(team: team)
+    for layer in (0..<shape.layers).reversed() {
+      unsafe runLayer(layer, chunk, tapeStart: tapeStart, call, &phases)
+      unsafe pullBackInput(layer, chunk, call, &phases)
+    }
+  }
+
+  private func runLayer(
+    _ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>, _ phases: inout TeamPhases
+  ) {
+    var t = chunk.upperBound - 1
+    while count(t) == 0 { t -= 1 }
+    var product: ProductOperands<Scalar>? = nil
+    while t >= chunk.lowerBound {
+      let step = unsafe step(t, layer, chunk, tapeStart: tapeStart, call)
+      unsafe runUnits(product, .backward, step, &phases)
+      if shape.plan.planes.stages > 1 {
+        let δq = unsafe memory.operandGradient(first: 0)
+        let second = unsafe throughU(layer, stage: 1, step, rows: 1, into: δq, start: .bias)
+        unsafe runUnits(second, .operandBackward, step, &phases)
+      }
+      unsafe product = throughU(layer, stage: 0, step, rows: 1, into: step.hiddenGradient!, start: .accumulate)
+      t -= 1
+    }
+    let none = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
+    unsafe runUnits(product, nil, none, &phases)
+  }
+
+  private func runUnits(
+    _ product: ProductOperands<Scalar>?, _ action: CellAction?, _ step: CellStep<Scalar>, _ phases: inout TeamPhases
+  ) {
+    var call = unsafe RecurrentCall(
+      product: product, planes: 1, mathematics: shape.cell.mathematics, action: action, step: step, rows: 1,
+      productScratch: memory.productScratch(part), programScratch: memory.programScratch(part))
+    unsafe phases.run(&call, memory)
+  }
+
+  private func pullBackInput(
+    _ layer: Int, _ chunk: Range<Int>, _ call: BackwardCall<Scalar>, _ phases: inout TeamPhases
+  ) {
+    guard let operands = unsafe inputProduct(layer, chunk.lowerBound, steps: chunk.count, chunk, call) else { return }
+    let width = shape.kernels.geometry.panelWidth
+    let panels = EvenSplit((shape.inputs(of: layer) + width - 1) / width, parts: memory.use.threads)
+    phases.run(panels.parts) { block in
+      unsafe shape.kernels.table.product(
+        operands, rows: 0..<operands.c.rows, panels: panels.range(block), scratch: memory.productScratch(part))
+    }
+  }
+}
