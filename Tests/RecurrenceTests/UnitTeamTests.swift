@@ -72,25 +72,24 @@ struct UnitTeamTests {
   @Test("blocks run once each, after all blocks of the phases before, whichever thread comes when", arguments: 1...4)
   func phases(threads: Int) {
     let counts = (0..<200).map { 1 + $0 % 5 }
+    let total = counts.reduce(0, +)
     let team = UnitTeam()
-    let order = Mutex<[Int]>([])
+    let log = BlockLog(count: total)
     for late in 0..<threads {
-      order.withLock { $0 = [] }
+      log.clear()
       team.begin()
       DispatchQueue.concurrentPerform(iterations: threads) { thread in
         // One comes when all may be done.
         if thread == late { Thread.sleep(forTimeInterval: 0.002) }
         var first = 0
         for (phase, count) in counts.enumerated() {
-          team.run(blocks: count, after: first) { block in
-            order.withLock { $0.append(phase * 10 + block) }
-          }
+          team.run(blocks: count, after: first) { block in log.append(phase * 10 + block) }
           first += count
         }
       }
-      let blocks = order.withLock { $0 }
+      let blocks = log.blocks
       #expect(blocks.map { $0 / 10 } == counts.enumerated().flatMap { Array(repeating: $0.offset, count: $0.element) })
-      #expect(Set(blocks).count == counts.reduce(0, +))
+      #expect(Set(blocks).count == total)
     }
   }
 
@@ -110,4 +109,26 @@ struct UnitTeamTests {
     }
     #expect(differing.load(ordering: .relaxed) == 0)
   }
+}
+
+/// Which blocks ran, in order. Without a lock, which would order what the team is to order.
+private final class BlockLog: @unchecked Sendable {
+  private let next = Atomic<Int>(0)
+  private let slots: UnsafeMutableBufferPointer<Int>
+
+  init(count: Int) {
+    slots = .allocate(capacity: count)
+    slots.initialize(repeating: -1)
+  }
+
+  deinit { slots.deallocate() }
+
+  func clear() { next.store(0, ordering: .relaxed) }
+
+  func append(_ block: Int) {
+    let slot = next.add(1, ordering: .relaxed).oldValue
+    if slot < slots.count { slots[slot] = block }
+  }
+
+  var blocks: [Int] { slots.prefix(next.load(ordering: .relaxed)).map { $0 } }
 }

@@ -28,7 +28,9 @@ extension BackwardDriver {
       if shape.plan.planes.stages > 1 {
         let δq = unsafe memory.operandGradient(first: 0)
         let second = unsafe throughU(layer, stage: 1, step, rows: 1, into: δq, start: .bias)
-        unsafe runUnits(second, .operandBackward, step, &phases)
+        // Apart: the product reads every unit's δ, to which this backward adds.
+        unsafe runUnits(second, nil, step, &phases)
+        unsafe runUnits(nil, .operandBackward, step, &phases)
       }
       unsafe product = throughU(layer, stage: 0, step, rows: 1, into: step.hiddenGradient!, start: .accumulate)
       t -= 1
