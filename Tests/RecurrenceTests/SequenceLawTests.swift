@@ -56,12 +56,18 @@ struct SequenceLawTests {
   func edits() throws {
     try check("edits") { try $0.edits() }
   }
+
+  @Test("a stream goes on with the weights of the stack that steps it")
+  func streamEdits() throws {
+    try check("edits under a stream") { try $0.streamEdits() }
+  }
 }
 
 /// A stack and a problem, their types hidden.
 protocol StackCase {
   func borrowedMemory() throws -> [String]
   func edits() throws -> [String]
+  func streamEdits() throws -> [String]
 }
 
 struct TypedCase<C: Cell, S: TestScalar>: StackCase {
@@ -110,5 +116,28 @@ struct TypedCase<C: Cell, S: TestScalar>: StackCase {
     edited.parameters["W", 0, 0] = 0.25
     edited.parameters["W", 0, 0] = weight
     return try before.differences(from: edited.solve(problem))
+  }
+  func streamEdits() throws -> [String] {
+    guard shape.steps >= 4 else { return [] }
+    var edited = stack
+    var copy = stack
+    copy.withParameters { values in for index in values.indices { values[index] *= 0.5 } }
+    var stream = stack.makeStream(batch: shape.batch)
+    var complaints: [String] = []
+    for (t, name) in ["its own", "a copy's", "its own again", "its own, changed in place"].enumerated() {
+      if t == 3 { edited.withParameters { values in for index in values.indices { values[index] *= 0.75 } } }
+      let stepping = t == 1 ? copy : edited
+      // A stream that begins here knows nothing of the steps before but their states.
+      var fresh = stepping.makeStream(batch: shape.batch)
+      fresh.states = stream.states
+      let x = problem.x[(t * shape.batch * shape.inputs)...].prefix(shape.batch * shape.inputs).map { S($0) }
+      var (output, expected) = (
+        [S](repeating: 0, count: shape.batch * shape.units), [S](repeating: 1, count: shape.batch * shape.units)
+      )
+      try stepping.step(x, into: &output, stream: &stream)
+      try stepping.step(x, into: &expected, stream: &fresh)
+      if output != expected { complaints.append("step \(t), with \(name) weights") }
+    }
+    return complaints
   }
 }
