@@ -11,19 +11,9 @@ extension Suite {
 private func memoryCases(_ options: Options) -> [BenchmarkCase] {
   let shapes = options.shapes(ofRank: 4)
   let problems = SequenceProblem.chosen(shapes.isEmpty ? [[128, 32, 1024, 1024]] : shapes)
-  return options.instructionSets.flatMap { set in
-    (options.elementTypes ?? [.f32]).flatMap { type in
-      options.threads.flatMap { threads in
-        BenchCell.allCases.flatMap { cell in
-          problems.map { problem in
-            let variant = SequenceVariant(
-              mode: .train, cell: cell, problem: problem, type: type, set: set, threads: threads)
-            return BenchmarkCase(["memory"] + variant.labelParts.dropFirst()) { () throws(BenchmarkFailure) in
-              try measureMemory(variant)
-            }
-          }
-        }
-      }
+  return SequenceVariant.chosen(options, modes: [.train], problems: problems).map { variant in
+    BenchmarkCase(["memory"] + variant.labelParts.dropFirst()) { () throws(BenchmarkFailure) in
+      try measureMemory(variant)
     }
   }
 }
@@ -37,9 +27,7 @@ private func measureMemory(_ variant: SequenceVariant) throws(BenchmarkFailure) 
   let small = SequenceProblem(
     steps: min(problem.steps, 9), batch: min(problem.batch, 35), inputs: min(problem.inputs, 65),
     units: min(problem.units, 65))
-  _ = try SequenceVariant(
-    mode: .train, cell: variant.cell, problem: small, type: variant.type, set: variant.set, threads: variant.threads
-  ).ready()
+  _ = try variant.with(small).ready()
 
   let baseline = try MemoryUse.ofChild(nil)
   let use = try MemoryUse.ofChild(variant)
@@ -48,13 +36,7 @@ private func measureMemory(_ variant: SequenceVariant) throws(BenchmarkFailure) 
   }
   return Record(
     suite: "memory", isCompared: true,
-    fields: [
-      .text("cell", variant.cell.rawValue, width: 10),
-      .text("dtype", variant.type.rawValue, width: 5),
-      .integer("T", problem.steps), .integer("B", problem.batch), .integer("I", problem.inputs),
-      .integer("H", problem.units),
-      .integer("threads", variant.threads),
-      .text("isa", variant.set.rawValue),
+    fields: variant.columns(withMode: false) + [
       mebibytes("peak", use.peak), mebibytes("baseline", baseline.peak), mebibytes("net", use.peak - baseline.peak),
       mebibytes("tape", use.tape), mebibytes("workspace", use.workspace), mebibytes("weights", use.weights),
       mebibytes("gradient", use.gradient), mebibytes("operands", use.operands),

@@ -20,23 +20,17 @@ private struct ScalingSeries {
 }
 
 private func scalingCases(_ options: Options) -> [BenchmarkCase] {
-  options.instructionSets.flatMap { set in
-    (options.elementTypes ?? [.f32]).flatMap { type in
-      options.threads.flatMap { threads in
-        [SequenceMode.infer, .train].flatMap { mode in
-          [BenchCell.rnn, .lstm, .gru].map { cell in
-            let parts = ["scaling", mode.rawValue, cell.rawValue, type.rawValue, set.rawValue, "threads=\(threads)"]
-            return BenchmarkCase(parts) { () throws(BenchmarkFailure) in
-              let measurement = ScalingMeasurement(
-                label: parts.joined(separator: "/"), seconds: options.seconds
-              ) { problem in
-                SequenceVariant(mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads)
-              }
-              return try measurement.records()
-            }
-          }
-        }
-      }
+  // A case has every point; the first stands for what all of them share.
+  SequenceVariant.chosen(
+    options, modes: [.infer, .train], cells: [.rnn, .lstm, .gru], problems: [ScalingSeries.all[0].problems[0]]
+  ).map { point in
+    let parts = [
+      "scaling", point.mode.rawValue, point.cell.rawValue, point.type.rawValue, point.set.rawValue,
+      "threads=\(point.threads)",
+    ]
+    return BenchmarkCase(parts) { () throws(BenchmarkFailure) in
+      let label = parts.joined(separator: "/")
+      return try ScalingMeasurement(label: label, seconds: options.seconds, variant: point.with).records()
     }
   }
 }
@@ -93,15 +87,7 @@ extension SequenceVariant {
     let perStep = secondsPerStep(of: time.minimum)
     return Record(
       suite: "scaling", isCompared: true,
-      fields: [
-        .text("over", letter, width: 4),
-        .text("cell", cell.rawValue, width: 4),
-        .text("mode", mode.rawValue, width: 5),
-        .text("dtype", type.rawValue, width: 5),
-        .integer("T", problem.steps), .integer("B", problem.batch), .integer("I", problem.inputs),
-        .integer("H", problem.units),
-        .integer("threads", threads),
-        .text("isa", set.rawValue),
+      fields: [.text("over", letter, width: 4)] + columns() + [
         .number("ms_min", time.minimum * 1e3, digits: 4, width: 11),
         .number("spread", time.spread, width: 6).inTableOnly,
         .number("cpu", time.processors, digits: 2, width: 4).inTableOnly,

@@ -15,23 +15,14 @@ extension Suite {
 private func sequenceCases(_ mode: SequenceMode, _ options: Options) -> [BenchmarkCase] {
   let shapes = options.shapes(ofRank: 4)
   let problems = mode == .step ? SequenceProblem.chosenSteps(shapes) : SequenceProblem.chosen(shapes)
-  return options.instructionSets.flatMap { set in
-    (options.elementTypes ?? [.f32]).flatMap { type in
-      (mode == .step ? [1] : options.threads).flatMap { threads in
-        BenchCell.allCases.flatMap { cell in
-          problems.map { problem in
-            let variant = SequenceVariant(
-              mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads)
-            return BenchmarkCase(variant.labelParts) { () throws(BenchmarkFailure) in
-              let ready = try variant.ready()
-              let (time, roof) = ready.measureWithRoof(options.seconds)
-              let steps = mode == .step ? StepTimes(of: ready, seconds: options.seconds) : nil
-              try ready.verify()
-              return variant.record(time, steps, roof: roof)
-            }
-          }
-        }
-      }
+  let threads = mode == .step ? [1] : options.threads
+  return SequenceVariant.chosen(options, threads: threads, modes: [mode], problems: problems).map { variant in
+    BenchmarkCase(variant.labelParts) { () throws(BenchmarkFailure) in
+      let ready = try variant.ready()
+      let (time, roof) = ready.measureWithRoof(options.seconds)
+      let steps = mode == .step ? StepTimes(of: ready, seconds: options.seconds) : nil
+      try ready.verify()
+      return variant.record(time, steps, roof: roof)
     }
   }
 }
@@ -49,15 +40,7 @@ extension SequenceVariant {
     let nanoseconds = steps.map { [.number("ns", time.median * 1e9, digits: 1)] + $0.fields } ?? []
     var record = Record(
       suite: mode.rawValue, isCompared: true,
-      fields: [
-        .text("cell", cell.rawValue, width: 10),
-        .text("mode", mode.rawValue, width: 5),
-        .text("dtype", type.rawValue, width: 5),
-        .integer("T", problem.steps), .integer("B", problem.batch), .integer("I", problem.inputs),
-        .integer("H", problem.units),
-        .integer("threads", threads),
-        .text("isa", set.rawValue),
-      ] + (steps == nil ? milliseconds : milliseconds.map(\.inJSONOnly)) + nanoseconds + [
+      fields: columns() + (steps == nil ? milliseconds : milliseconds.map(\.inJSONOnly)) + nanoseconds + [
         .number("spread", time.spread, width: 6).inTableOnly,
         .number("cpu", time.processors, digits: 2, width: 4).inTableOnly,
         .number("gflops", flops / time.median / 1e9, digits: 2, width: 8),

@@ -25,6 +25,20 @@ struct SequenceVariant: Sendable, Equatable {
 
   var label: String { labelParts.joined(separator: "/") }
 
+  /// The columns that say what was measured.
+  ///
+  /// - Parameter withMode: false where a suite has one mode only, and no column for it.
+  func columns(withMode: Bool = true) -> [Record.Field] {
+    let modeColumn: [Record.Field] = withMode ? [.text("mode", mode.rawValue, width: 5)] : []
+    return [.text("cell", cell.rawValue, width: 10)] + modeColumn + [
+      .text("dtype", type.rawValue, width: 5),
+      .integer("T", problem.steps), .integer("B", problem.batch), .integer("I", problem.inputs),
+      .integer("H", problem.units),
+      .integer("threads", threads),
+      .text("isa", set.rawValue),
+    ]
+  }
+
   var flops: Double { mode.passes * problem.flops(gates: cell.gates) }
 
   /// What must be done, and the weights that must be read for it.
@@ -57,6 +71,36 @@ struct SequenceVariant: Sendable, Equatable {
     let elements =
       mode.trains ? rows * (2 * inputs + (6 + planes) * units) + 4 * weights : rows * (inputs + units) + 2 * weights
     return elements * (type == .f64 ? 8 : 4)
+  }
+}
+
+extension SequenceVariant {
+  /// Every combination of what the options and a suite choose, in the order of cases: problems change fastest, then cells,
+  /// modes, threads, element types, and instruction sets last.
+  ///
+  /// - Parameter threads: nil for those of the options.
+  static func chosen(
+    _ options: Options, threads: [Int]? = nil, modes: [SequenceMode], cells: [BenchCell] = BenchCell.allCases,
+    problems: [SequenceProblem]
+  ) -> [SequenceVariant] {
+    options.instructionSets.flatMap { set in
+      (options.elementTypes ?? [.f32]).flatMap { type in
+        (threads ?? options.threads).flatMap { threads in
+          modes.flatMap { mode in
+            cells.flatMap { cell in
+              problems.map { problem in
+                SequenceVariant(mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads)
+              }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  /// The same with another problem.
+  func with(_ problem: SequenceProblem) -> SequenceVariant {
+    SequenceVariant(mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads)
   }
 }
 

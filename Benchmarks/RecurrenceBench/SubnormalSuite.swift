@@ -15,21 +15,9 @@ private let cells = BenchCell.allCases.filter { $0 != .rnnReLU }
 private func subnormalCases(_ options: Options) -> [BenchmarkCase] {
   let shapes = options.shapes(ofRank: 4)
   let problems = SequenceProblem.chosen(shapes.isEmpty ? [[100, 32, 128, 128]] : shapes)
-  return options.instructionSets.flatMap { set in
-    (options.elementTypes ?? [.f32]).flatMap { type in
-      options.threads.flatMap { threads in
-        [SequenceMode.infer, .train].flatMap { mode in
-          cells.flatMap { cell in
-            problems.map { problem in
-              let variant = SequenceVariant(
-                mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads)
-              return BenchmarkCase(["subnormal"] + variant.labelParts) { () throws(BenchmarkFailure) in
-                try cell.perform(MeasureSubnormal(variant: variant, seconds: options.seconds), type)
-              }
-            }
-          }
-        }
-      }
+  return SequenceVariant.chosen(options, modes: [.infer, .train], cells: cells, problems: problems).map { variant in
+    BenchmarkCase(["subnormal"] + variant.labelParts) { () throws(BenchmarkFailure) in
+      try variant.cell.perform(MeasureSubnormal(variant: variant, seconds: options.seconds), variant.type)
     }
   }
 }
@@ -70,14 +58,7 @@ private struct MeasureSubnormal: CellWork {
     }
     return Record(
       suite: "subnormal", isCompared: true,
-      fields: [
-        .text("cell", variant.cell.rawValue, width: 10),
-        .text("mode", variant.mode.rawValue, width: 5),
-        .text("dtype", variant.type.rawValue, width: 5),
-        .integer("T", problem.steps), .integer("B", problem.batch), .integer("I", problem.inputs),
-        .integer("H", problem.units),
-        .integer("threads", variant.threads),
-        .text("isa", variant.set.rawValue),
+      fields: variant.columns() + [
         .number("ms", pair.first.median * 1e3, digits: 5, width: 11),
         .number("ms_subnormal", pair.second.median * 1e3, digits: 5, width: 12),
         .number("ratio", pair.ratio, digits: 4, width: 7),
