@@ -12,19 +12,29 @@ _ASSUMED_RATE = 100e9
 
 
 class Raw:
-    """The raw file: one JSON object per line, the campaign's description first."""
+    """The raw file: one JSON object per line, the campaign's description first.
 
-    def __init__(self, path):
+    A campaign has thousands of answers, and each repeats what it was asked. What the first line and the name of the row
+    say is left out of the others, which almost halves the file. What differs from them stays.
+    """
+
+    def __init__(self, path, description):
         path.parent.mkdir(parents=True, exist_ok=True)
-        self.path, self.file = path, path.open("x")
+        self.path, self.file, self.isa = path, path.open("x"), description["isa"]
         self.failures = 0
+        self._write({"campaign": description})
 
-    def add(self, **fields):
-        self.file.write(json.dumps(fields, ensure_ascii=False) + "\n")
+    def add(self, row, key, answer, **turn):
+        said = row.fields | {"suite": row.mode, "isa": self.isa}
+        new = {name: value for name, value in answer.items() if name not in said or value != said[name]}
+        self._write({"row": row.name, "key": key} | turn | new)
+
+    def _write(self, fields):
+        self.file.write(json.dumps(fields, ensure_ascii=False, separators=(",", ":")) + "\n")
         self.file.flush()
 
     def fail(self, row, key, failure):
-        self.add(row=row.name, key=key, failed=str(failure))
+        self.add(row, key, {"failed": str(failure)})
         self.failures += 1
         print(f"compare: {failure}", file=sys.stderr)
 
@@ -49,7 +59,7 @@ def prepared(row, peers, reference, options, raw):
         except PeerFailure as failure:
             raw.fail(row, peer.key, failure)
             continue
-        raw.add(row=row.name, key=peer.key, round=0, **answer)
+        raw.add(row, peer.key, answer, round=0)
         if "unsupported" not in answer:
             ready.append(peer)
     return ready
@@ -78,7 +88,7 @@ def measured(row, peers, options, raw):
                 raw.fail(row, peer.key, failure)
                 out.add(peer.key)
                 continue
-            raw.add(row=row.name, key=peer.key, round=number + 1, order=order, **answer)
+            raw.add(row, peer.key, answer, round=number + 1, order=order)
             best[peer.key] = min(best.get(peer.key, math.inf), answer["ms_min"])
     return {key: ms for key, ms in best.items() if key not in out}
 

@@ -27,8 +27,7 @@ def run(options, raw):
                 continue
             net = statistics.median(one["peak_bytes"] - one["baseline_bytes"] for one in found)
             middle = next(one for one in found if one["peak_bytes"] - one["baseline_bytes"] == net)
-            shape = dict(zip("TBIH", SHAPE))
-            raw.add(row=row.name, key=key, **({"suite": "memory", "cell": cell} | shape | middle))
+            raw.add(row, key, middle)
             print(f"{row.name:34} {key:6} {net / 2**20:8.1f} MiB above {middle['baseline_bytes'] / 2**20:.1f}",
                   flush=True)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 GATES = {"rnn": 1, "lstm": 4, "gru": 3, "gru-before": 3}
 CELLS = tuple(GATES)
 MODES = ("infer", "train")
+DTYPE = "f32"
 SHAPES = (
     (1, 1, 32, 32), (100, 1, 32, 32), (100, 1, 128, 128), (100, 1, 512, 512), (100, 16, 64, 64), (100, 32, 128, 128),
     (100, 64, 256, 256), (50, 64, 512, 512), (128, 32, 1024, 1024),
@@ -28,14 +29,18 @@ class Row:
         t, b, i, h = self.shape
         return 2 * t * b * (i + h) * h * GATES[self.cell] * (3 if self.mode == "train" else 1)
 
+    @property
+    def fields(self):
+        """What requests say of a row, and answers repeat."""
+        return {"mode": self.mode, "cell": self.cell, "dtype": DTYPE, **dict(zip("TBIH", self.shape)),
+                "threads": self.threads}
+
     def request(self, seconds, digests=False):
-        fields = dict(zip("TBIH", self.shape))
-        return {"mode": self.mode, "cell": self.cell, "dtype": "f32", **fields, "threads": self.threads,
-                "seconds": seconds, "digests": digests}
+        return self.fields | {"seconds": seconds, "digests": digests}
 
     def label(self, isa):
         """What recurrence-bench calls this row."""
-        return f"{self.name}/f32/{isa}/threads={self.threads}"
+        return f"{self.name}/{DTYPE}/{isa}/threads={self.threads}"
 
 
 def rows(modes=MODES, cells=CELLS, shapes=SHAPES, threads=1):
