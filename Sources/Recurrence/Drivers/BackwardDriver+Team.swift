@@ -43,7 +43,7 @@ extension BackwardDriver {
     _ product: ProductOperands<Scalar>?, _ action: CellAction?, _ step: CellStep<Scalar>, _ phases: inout TeamPhases
   ) {
     var call = unsafe RecurrentCall(
-      product: product, planes: 1, mathematics: shape.cell.mathematics, action: action, step: step, rows: 1,
+      product: product, mathematics: shape.cell.mathematics, action: action, step: step, rows: 1,
       productScratch: memory.productScratch(part), programScratch: memory.programScratch(part))
     unsafe phases.run(&call, memory)
   }

@@ -61,20 +61,19 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     // Sequences of this part may all be shorter.
     while count(t) == 0 { t -= 1 }
     var product: ProductOperands<Scalar>? = nil
-    var planes = 0
     var after: FlowStep? = nil
     while t >= chunk.lowerBound {
       let step = unsafe step(t, layer, chunk, tapeStart: tapeStart, call)
       let place = FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count(t))
       if memory.isWatched {
         // ∂L/∂h_t is whole between the product and the cell's backward. Apart, both leave the same bits.
-        unsafe run(product, planes: planes, nil, step, rows: 0)
+        unsafe run(product, nil, step, rows: 0)
         if let after { unsafe memory.control?.closeRatios(step.hiddenGradient!, after, chunk, schedule) }
         unsafe memory.control?.openRatios(step, place, chunk, schedule)
         unsafe watch(step, place)
       } else {
         // The product of the step after, ending in the backward of this one.
-        unsafe run(product, planes: planes, .backward, step, rows: count(t))
+        unsafe run(product, .backward, step, rows: count(t))
       }
       // Before clipping, which would make an infinity a number.
       unsafe memory.recorder?.checkBackward(step, place)
@@ -82,20 +81,19 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       if stages > 1 {
         let δq = unsafe memory.operandGradient(first: rows.lowerBound)
         let second = unsafe throughU(layer, stage: 1, step, rows: count(t), into: δq, start: .bias)
-        unsafe run(second, planes: 1, .operandBackward, step, rows: count(t))
+        unsafe run(second, .operandBackward, step, rows: count(t))
         unsafe memory.recorder?.checkBackward(step, place)
         unsafe memory.control?.clip(step, place, stage: 1)
       }
       unsafe memory.lags?.record(step, place)
       unsafe product = unsafe throughU(
         layer, stage: 0, step, rows: count(t), into: step.hiddenGradient!, start: .accumulate)
-      planes = 1
       after = place
       t -= 1
     }
     if let product = unsafe product {
       let step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
-      unsafe run(product, planes: planes, nil, step, rows: 0)
+      unsafe run(product, nil, step, rows: 0)
       if let after {
         unsafe memory.control?.closeRatios(
           memory.hiddenGradient(layer) + rows.lowerBound * shape.units, after, chunk, schedule)
@@ -106,7 +104,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
   /// The backward of a step, measured where somebody asked.
   private func watch(_ step: CellStep<Scalar>, _ place: FlowStep) {
     guard let recorder = memory.recorder else {
-      return unsafe run(nil, planes: 0, .backward, step, rows: place.rows)
+      return unsafe run(nil, .backward, step, rows: place.rows)
     }
     unsafe recorder.recordBackward(step, place)
     var step = unsafe step
@@ -115,16 +113,16 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       unsafe (step.totals, step.totalsStride) = unsafe (recorder.totals(place), shape.otherStride)
       action = .backwardWithTotals
     }
-    unsafe run(nil, planes: 0, action, step, rows: place.rows)
+    unsafe run(nil, action, step, rows: place.rows)
     recorder.recordTotals(place)
   }
 
   private func run(
-    _ product: ProductOperands<Scalar>?, planes: Int, _ action: CellAction?, _ step: CellStep<Scalar>, rows: Int
+    _ product: ProductOperands<Scalar>?, _ action: CellAction?, _ step: CellStep<Scalar>, rows: Int
   ) {
     unsafe shape.kernels.table.recurrentStep(
       RecurrentCall(
-        product: product, planes: planes, mathematics: shape.cell.mathematics, action: action, step: step, rows: rows,
+        product: product, mathematics: shape.cell.mathematics, action: action, step: step, rows: rows,
         productScratch: memory.productScratch(part), programScratch: memory.programScratch(part)))
   }
 

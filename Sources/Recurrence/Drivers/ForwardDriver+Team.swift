@@ -57,12 +57,12 @@ extension ForwardDriver {
     for t in chunk {
       let steps = unsafe steps(t..<(t + 1), layer, chunk, output, tapeStart: tapeStart)
       var call = unsafe RecurrentCall(
-        product: steps.product, planes: steps.planes, mathematics: steps.mathematics,
+        product: steps.product, mathematics: steps.mathematics,
         action: steps.secondProduct == nil ? .forward : .operand, step: steps.step, rows: 1,
         productScratch: steps.productScratch, programScratch: steps.programScratch)
       unsafe phases.run(&call, memory)
       guard let second = unsafe steps.secondProduct else { continue }
-      unsafe (call.product, call.planes, call.action) = unsafe (second, steps.secondPlanes, .forward)
+      unsafe (call.product, call.action) = unsafe (second, .forward)
       unsafe phases.run(&call, memory)
     }
     phases.run(1) { _ in unsafe keepStates(chunk, layer, output, tapeStart: tapeStart) }

@@ -217,7 +217,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     let stages = shape.plan.planes.stages
     for stage in 0..<stages {
       var call = unsafe RecurrentCall(
-        product: stage == 0 ? steps.product : steps.secondProduct, planes: 0, mathematics: steps.mathematics,
+        product: stage == 0 ? steps.product : steps.secondProduct, mathematics: steps.mathematics,
         action: nil, step: steps.step, rows: steps.rows, productScratch: steps.productScratch,
         programScratch: steps.programScratch)
       unsafe shape.kernels.table.recurrentStep(call)

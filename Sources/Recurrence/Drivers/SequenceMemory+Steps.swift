@@ -34,12 +34,11 @@ extension SequenceMemory {
     }
     var steps = unsafe RecurrentSteps(
       product: recurrentProduct(layer, stage: 0, weights, step.previousHidden!, gates, rows: part.rows),
-      planes: plan.recurrent[0].count, mathematics: shape.cell.mathematics, step: step, rows: part.rows, count: 1,
+      mathematics: shape.cell.mathematics, step: step, rows: part.rows, count: 1,
       productScratch: productScratch(part.index), programScratch: programScratch(part.index))
     if plan.planes.stages > 1 {
       unsafe steps.secondProduct = unsafe recurrentProduct(
         layer, stage: 1, weights, UnsafePointer(step.operand!), gates, rows: part.rows)
-      unsafe steps.secondPlanes = plan.recurrent[1].count
     }
     return unsafe steps
   }

@@ -111,7 +111,7 @@ struct TangentDriver<Scalar: RecurrenceScalar> {
       unsafe value.tangent = unsafe step
       unsafe shape.kernels.table.recurrentStep(
         RecurrentCall(
-          product: nil, planes: 0, mathematics: tangents.mathematics,
+          product: nil, mathematics: tangents.mathematics,
           action: stage == plan.planes.stages - 1 ? .forward : .operand, step: value, rows: rows.count,
           productScratch: memory.productScratch(part), programScratch: tangents.scratch(part)))
     }

@@ -48,6 +48,19 @@
   ) {
     unsafe check(operands, rows: rows, panels: panels, scratch: scratch)
     if rows.isEmpty || panels.isEmpty { return }
+    unsafe runUnchecked(operands, rows: rows, panels: panels, scratch: scratch)
+  }
+
+  /// All of C, of operands that were checked.
+  @inlinable @inline(__always)
+  static func runUnchecked(_ operands: ProductOperands<Scalar>, scratch: UnsafeMutablePointer<Scalar>) {
+    unsafe runUnchecked(operands, rows: 0..<operands.c.rows, panels: 0..<panels(operands), scratch: scratch)
+  }
+
+  @inlinable @inline(__always)
+  static func runUnchecked(
+    _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
+  ) {
     if rows.count == 1 { return unsafe runRow(operands, row: rows.lowerBound, panels: panels) }
     unsafe runBlocks(operands, rows: rows, panels: panels, scratch: scratch)
   }
@@ -74,8 +87,7 @@
         }
         while panel < panels.upperBound {
           unsafe runPanel(
-            operands, panel: panel, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch,
-            ahead: Geometry.panelWidth &* depth)
+            operands, panel: panel, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
           panel &+= 1
         }
       }
@@ -120,11 +132,11 @@
     }
   }
 
-  /// One panel of W against all rows of a copied block.
+  /// One panel of W against all rows of a copied block. The first tile asks for the next panel.
   @inlinable @inline(__always)
   static func runPanel(
     _ operands: ProductOperands<Scalar>, panel: Int, firstRow: Int, rowCount: Int, depth: Range<Int>,
-    start: ProductStart, copied: UnsafeMutablePointer<Scalar>, ahead: Int = 0
+    start: ProductStart, copied: UnsafeMutablePointer<Scalar>
   ) {
     let firstColumn = panel &* Geometry.panelWidth
     let width = unsafe min(Geometry.panelWidth, operands.c.columns &- firstColumn)
@@ -138,7 +150,7 @@
         a: copied + rows.lowerBound &* Geometry.copiedRowStride, weights: weights, depth: depth.count, start: start,
         bias: biasPointer(operands, firstColumn),
         c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride,
-        ahead: t == 0 ? ahead : 0)
+        ahead: t == 0 ? unsafe Geometry.panelWidth &* operands.a.columns : 0)
       unsafe PanelTile<V>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
     }
   }

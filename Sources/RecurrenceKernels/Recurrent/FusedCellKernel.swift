@@ -1,3 +1,5 @@
+public import CProcessor
+
 // The mathematics of a built-in cell over rows and units. One vector of units at a time: all planes of it are in
 // registers between the loads and the stores.
 
@@ -76,6 +78,20 @@
     @inlinable @inline(__always)
     func operand(_ cell: C, _ u: Int, _ count: Int) {
       unsafe store(cell.operand(input(u, count)), .operand, u, count)
+    }
+
+    /// Asks for what the tape holds of a row to come, which lies beyond L2.
+    @inlinable @inline(__always)
+    func prefetchTape(_ u: Int) {
+      let later = unsafe row &+ 4
+      for plane in 0..<C.savedPlanes {
+        let (base, stride) = unsafe step.pointee.source(.saved(plane))
+        unsafe recurrence_prefetch(base + (later &* stride &+ u))
+      }
+      for plane in 1..<C.statePlanes {
+        let (base, stride) = unsafe step.pointee.source(.previous(plane))
+        unsafe recurrence_prefetch(base + (later &* stride &+ u))
+      }
     }
 
     @inlinable @inline(__always)
@@ -158,6 +174,7 @@
       let row = unsafe Row(step, row: r)
       var u = units.lowerBound
       while u + V.lanes <= units.upperBound {
+        unsafe row.prefetchTape(u)
         unsafe row.backward(cell, u, V.lanes)
         u += V.lanes
       }

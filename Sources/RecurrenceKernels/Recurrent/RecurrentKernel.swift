@@ -1,18 +1,11 @@
-// The work of one time step: the recurrent product, ending in the cell's mathematics.
+// The work of one time step: the recurrent product, and then the cell's mathematics on the rows that it wrote.
 //
-//   for each row block: copy the operand's rows                                       (stays in L2)
-//     for each panel of units:
-//       for each gate: tiles of the product accumulate into the gate's plane          (the block stays in L1)
-//       the cell's mathematics on the block
-//
-// Accumulators pass through L1 between the two: see Docs/Design.md, "Where a tile ends".
+// Pre-activations pass through the caches between the two: see Docs/Design.md, "Where a tile ends".
 
 /// One call of `RecurrentKernel`: a product, a cell's mathematics, or one after the other.
 @frozen @unsafe public struct RecurrentCall<Scalar: KernelScalar> {
   /// C[rows, planes · units] += A · U, or nil.
   public var product: ProductOperands<Scalar>?
-  /// Planes of C, each `step.units` wide.
-  public var planes: Int
   public var mathematics: CellMathematics
   /// What to run on the rows once their product is done, or nil.
   public var action: CellAction?
@@ -28,12 +21,10 @@
 
   @inlinable
   public init(
-    product: ProductOperands<Scalar>?, planes: Int, mathematics: CellMathematics, action: CellAction?,
-    step: CellStep<Scalar>, rows: Int, productScratch: UnsafeMutablePointer<Scalar>,
-    programScratch: UnsafeMutablePointer<Scalar>
+    product: ProductOperands<Scalar>?, mathematics: CellMathematics, action: CellAction?, step: CellStep<Scalar>,
+    rows: Int, productScratch: UnsafeMutablePointer<Scalar>, programScratch: UnsafeMutablePointer<Scalar>
   ) {
     unsafe self.product = unsafe product
-    unsafe self.planes = planes
     unsafe self.mathematics = unsafe mathematics
     unsafe self.action = action
     unsafe self.step = unsafe step
@@ -52,13 +43,8 @@
     unsafe withUnsafePointer(to: call.step) { step in
       if let units = unsafe call.units { return unsafe run(call, step, units) }
       if let product = unsafe call.product {
-        if let action = unsafe call.action, unsafe canInterleave(product, step, rows: call.rows) {
-          return unsafe runInterleaved(
-            product, planes: call.planes, call.mathematics, action, step, rows: call.rows,
-            productScratch: call.productScratch, programScratch: call.programScratch)
-        }
-        unsafe ProductKernel<V>.run(
-          product, rows: 0..<product.c.rows, panels: 0..<ProductKernel<V>.panels(product), scratch: call.productScratch)
+        unsafe ProductKernel<V>.check(product, scratch: call.productScratch)
+        unsafe ProductKernel<V>.runUnchecked(product, scratch: call.productScratch)
       }
       guard let action = unsafe call.action else { return }
       unsafe CellMathematicsKernel<V>.run(
@@ -79,7 +65,7 @@
     if let product = unsafe call.product {
       unsafe ProductKernel<V>.check(product, scratch: call.productScratch)
       let panelsPerPlane = unsafe step.pointee.units / width
-      for plane in unsafe 0..<call.planes {
+      for plane in unsafe 0..<(product.c.columns / step.pointee.units) {
         let first = plane * panelsPerPlane
         unsafe ProductKernel<V>.runRow(
           product, row: 0, panels: (first + units.lowerBound / width)..<(first + units.upperBound / width))
@@ -88,70 +74,6 @@
     guard let action = unsafe call.action else { return }
     unsafe CellMathematicsKernel<V>.run(
       call.mathematics, action, step, rows: 0..<1, units: units, scratch: call.programScratch)
-  }
-
-  /// Whether the units of a gate are whole panels, the rows are those of the product and enough for tiles, and they fit
-  /// the scratch memory at full depth. In several blocks of rows, weights must be small: each block reads all of them.
-  @inlinable @inline(__always)
-  static func canInterleave(
-    _ product: ProductOperands<Scalar>, _ step: UnsafePointer<CellStep<Scalar>>, rows: Int
-  ) -> Bool {
-    let depth = unsafe product.a.columns
-    guard unsafe product.c.rows == rows && rows > 2 && step.pointee.units % Geometry.panelWidth == 0 && depth > 0 else {
-      return false
-    }
-    let limit = unsafe rowLimit(product)
-    let weights = unsafe depth * product.c.columns * MemoryLayout<Scalar>.stride
-    return limit > 0 && (rows <= limit || weights <= Geometry.blockBytes)
-  }
-
-  /// Most rows of A that fit the scratch memory at full depth, whole tiles.
-  @inlinable @inline(__always)
-  static func rowLimit(_ product: ProductOperands<Scalar>) -> Int {
-    unsafe Geometry.rowBlock / depthBlocks(product) / Geometry.rows * Geometry.rows
-  }
-
-  @inlinable @inline(__always)
-  static func depthBlocks(_ product: ProductOperands<Scalar>) -> Int {
-    unsafe (product.a.columns + Geometry.depthBlock - 1) / Geometry.depthBlock
-  }
-
-  @inlinable @inline(__always)
-  static func runInterleaved(
-    _ product: ProductOperands<Scalar>, planes: Int, _ mathematics: CellMathematics, _ action: CellAction,
-    _ step: UnsafePointer<CellStep<Scalar>>, rows: Int, productScratch: UnsafeMutablePointer<Scalar>,
-    programScratch: UnsafeMutablePointer<Scalar>
-  ) {
-    let depthBlocks = unsafe EvenSplit(product.a.columns, parts: depthBlocks(product))
-    let rowBlocks = unsafe EvenSplit(rows, limit: rowLimit(product))
-    let panelsPerPlane = unsafe step.pointee.units / Geometry.panelWidth
-    for i in 0..<rowBlocks.parts {
-      let rows = rowBlocks.range(i)
-      let copyStride = rows.count * Geometry.copiedRowStride
-      for d in 0..<depthBlocks.parts {
-        unsafe ProductKernel<V>.copyRows(
-          product.a, rows: rows, depth: depthBlocks.range(d), into: productScratch + d * copyStride)
-      }
-      for panel in 0..<panelsPerPlane {
-        for plane in 0..<planes {
-          // After this panel comes that of the same units' next gate.
-          let next = plane + 1 < planes ? panelsPerPlane : 1 - plane * panelsPerPlane
-          for d in 0..<depthBlocks.parts {
-            let block = depthBlocks.range(d)
-            let ahead =
-              d + 1 < depthBlocks.parts
-              ? block.count : unsafe next * product.a.columns - block.lowerBound
-            unsafe ProductKernel<V>.runPanel(
-              product, panel: plane * panelsPerPlane + panel, firstRow: rows.lowerBound, rowCount: rows.count,
-              depth: block, start: d == 0 ? product.start : .accumulate, copied: productScratch + d * copyStride,
-              ahead: ahead * Geometry.panelWidth)
-          }
-        }
-        let unit = panel * Geometry.panelWidth
-        unsafe CellMathematicsKernel<V>.run(
-          mathematics, action, step, rows: rows, units: unit..<(unit + Geometry.panelWidth), scratch: programScratch)
-      }
-    }
   }
 
   /// sums[j] += Σ_r matrix[r, j], r descending, one chain for each column that starts at sums[j].

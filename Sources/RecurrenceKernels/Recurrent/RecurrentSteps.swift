@@ -1,7 +1,7 @@
 // Consecutive time steps of the same rows of one layer, in one call: the loop through time of a chunk. What a driver does
 // for a chunk (finding memory, checking shapes, entering these kernels) costs more than a step of a small layer.
 //
-//   for each step:  for each stage:  gates of t += operand · Uᵀ, ending in the cell's mathematics
+//   for each step:  for each stage:  gates of t += operand · Uᵀ, then the cell's mathematics
 
 /// What `RecurrentStepsKernel` runs. Everything is that of the first step; from one step to the next, the states after it
 /// become those before it, and the memory it writes moves on.
@@ -12,8 +12,6 @@
   /// C[rows, planes · units] += A · U of stage 0, where A is h of the step before, and of stage 1, where A is the operand.
   public var product: ProductOperands<Scalar>
   public var secondProduct: ProductOperands<Scalar>?
-  public var planes: Int
-  public var secondPlanes: Int
   public var mathematics: CellMathematics
   public var step: CellStep<Scalar>
   public var rows: Int
@@ -27,14 +25,12 @@
 
   @inlinable
   public init(
-    product: ProductOperands<Scalar>, planes: Int, mathematics: CellMathematics, step: CellStep<Scalar>, rows: Int,
-    count: Int, productScratch: UnsafeMutablePointer<Scalar>, programScratch: UnsafeMutablePointer<Scalar>
+    product: ProductOperands<Scalar>, mathematics: CellMathematics, step: CellStep<Scalar>, rows: Int, count: Int,
+    productScratch: UnsafeMutablePointer<Scalar>, programScratch: UnsafeMutablePointer<Scalar>
   ) {
     unsafe projection = nil
     unsafe self.product = unsafe product
     unsafe secondProduct = nil
-    unsafe self.planes = planes
-    unsafe secondPlanes = 0
     unsafe self.mathematics = unsafe mathematics
     unsafe self.step = unsafe step
     unsafe self.rows = rows
@@ -91,7 +87,7 @@
   /// The input's product, and the biases of the columns that it does not reach.
   @inlinable @inline(__always)
   static func project(_ projection: ProductOperands<Scalar>, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
-    unsafe run(projection, steps)
+    unsafe ProductKernel<V>.runUnchecked(projection, scratch: steps.pointee.productScratch)
     let (gates, columns) = unsafe (steps.pointee.step.gates!, steps.pointee.step.gateStride)
     let first = unsafe projection.c.base - gates
     let end = unsafe first &+ projection.c.columns
@@ -117,35 +113,21 @@
   @inlinable @inline(__always)
   static func runStep(_ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
     if let second = unsafe steps.pointee.secondProduct {
-      unsafe runStage(steps.pointee.product, planes: steps.pointee.planes, .operand, steps)
-      unsafe runStage(second, planes: steps.pointee.secondPlanes, .forward, steps)
+      unsafe runStage(steps.pointee.product, .operand, steps)
+      unsafe runStage(second, .forward, steps)
     } else {
-      unsafe runStage(steps.pointee.product, planes: steps.pointee.planes, .forward, steps)
+      unsafe runStage(steps.pointee.product, .forward, steps)
     }
   }
 
   @inlinable @inline(__always)
   static func runStage(
-    _ product: ProductOperands<Scalar>, planes: Int, _ action: CellAction,
-    _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>
+    _ product: ProductOperands<Scalar>, _ action: CellAction, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>
   ) {
+    unsafe ProductKernel<V>.runUnchecked(product, scratch: steps.pointee.productScratch)
     let step = unsafe UnsafePointer(steps.pointer(to: \.step)!)
-    if unsafe steps.pointee.rows > 1, unsafe RecurrentKernel<V>.canInterleave(product, step, rows: steps.pointee.rows) {
-      return unsafe RecurrentKernel<V>.runInterleaved(
-        product, planes: planes, steps.pointee.mathematics, action, step, rows: steps.pointee.rows,
-        productScratch: steps.pointee.productScratch, programScratch: steps.pointee.programScratch)
-    }
-    unsafe run(product, steps)
     unsafe CellMathematicsKernel<V>.run(
       steps.pointee.mathematics, action, step, rows: 0..<steps.pointee.rows, units: 0..<step.pointee.units,
       scratch: steps.pointee.programScratch)
-  }
-
-  @inlinable @inline(__always)
-  static func run(_ product: ProductOperands<Scalar>, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
-    let panels = unsafe 0..<ProductKernel<V>.panels(product)
-    if unsafe product.c.rows == 1 { return unsafe ProductKernel<V>.runRow(product, row: 0, panels: panels) }
-    unsafe ProductKernel<V>.runBlocks(
-      product, rows: 0..<product.c.rows, panels: panels, scratch: steps.pointee.productScratch)
   }
 }
