@@ -54,8 +54,7 @@ public protocol KernelTable<Scalar>: Sendable {
     _ x: UnsafeMutablePointer<Scalar>, count: Int, _ lower: Scalar, _ upper: Scalar
   ) -> Int
   @unsafe static func addRows(
-    _ x: UnsafePointer<Scalar>, _ symbols: UnsafePointer<Int32>, rows: Int, columns: Int,
-    to table: UnsafeMutablePointer<Scalar>)
+    _ x: MatrixView<Scalar>, _ rows: UnsafePointer<Int32>, to table: MutableMatrixView<Scalar>)
 
   /// Squares, sums and counts of a matrix; see `ObservationKernel`, as is the following.
   @unsafe static func observe(_ observation: Observation<Scalar>) -> ObservedCounts

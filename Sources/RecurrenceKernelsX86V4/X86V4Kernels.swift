@@ -241,10 +241,9 @@ public enum X86V4Float: KernelTable {
 
   @inline(never)
   public static func addRows(
-    _ x: UnsafePointer<Float>, _ symbols: UnsafePointer<Int32>, rows: Int, columns: Int,
-    to table: UnsafeMutablePointer<Float>
+    _ x: MatrixView<Float>, _ rows: UnsafePointer<Int32>, to table: MutableMatrixView<Float>
   ) {
-    GradientKernel<FloatVector>.addRows(x, symbols, rows: rows, columns: columns, to: table)
+    GradientKernel<FloatVector>.addRows(x, rows, to: table)
   }
 
   @inline(never)
@@ -372,10 +371,9 @@ public enum X86V4Double: KernelTable {
 
   @inline(never)
   public static func addRows(
-    _ x: UnsafePointer<Double>, _ symbols: UnsafePointer<Int32>, rows: Int, columns: Int,
-    to table: UnsafeMutablePointer<Double>
+    _ x: MatrixView<Double>, _ rows: UnsafePointer<Int32>, to table: MutableMatrixView<Double>
   ) {
-    GradientKernel<DoubleVector>.addRows(x, symbols, rows: rows, columns: columns, to: table)
+    GradientKernel<DoubleVector>.addRows(x, rows, to: table)
   }
 
   @inline(never)

@@ -19,11 +19,11 @@ import RecurrenceKernels
 ///
 /// Threads share it: each writes to the rows of its own sequences, or to its part of a gradient.
 @unsafe struct BackwardCall<Scalar: RecurrenceScalar>: @unchecked Sendable {
-  /// In, [T, B, I]: the input of the forward pass.
+  /// In: the input of the forward pass.
   var input: UnsafePointer<Scalar>
   /// In, [T, B, H]: ∂L/∂output at every step, or nil.
   var outputGradient: UnsafePointer<Scalar>?
-  /// Out, [T, B, I]: ∂L/∂input, or nil.
+  /// Out, [T, B, I]: ∂L/∂input, or nil. Where the memory projects an embedding: in and out, ∂L/∂E, [V, I], is added.
   var inputGradient: UnsafeMutablePointer<Scalar>?
   /// In and out: ∂L/∂parameters is added; or nil.
   var gradient: UnsafeMutablePointer<Scalar>?
@@ -209,7 +209,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     var target = unsafe memory.inputGradient
     var targetStart = schedule.offset(chunk.lowerBound)
     if layer == 0 {
-      guard let own = unsafe call.inputGradient else { return nil }
+      guard let own = unsafe call.inputGradient, memory.embedding == nil else { return nil }
       unsafe target = unsafe schedule.isUniform ? own : memory.packedInputGradient
       targetStart = 0
     }

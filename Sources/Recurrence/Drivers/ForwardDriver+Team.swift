@@ -41,19 +41,9 @@ extension ForwardDriver {
   private func runChunk(
     _ chunk: Range<Int>, _ layer: Int, tapeStart: Int?, _ call: ForwardCall<Scalar>, _ phases: inout TeamPhases
   ) {
-    let blocks = memory.use.threads
     let input = unsafe source(of: layer, chunk, tapeStart: tapeStart, call)
     let output = unsafe destination(of: layer, chunk, tapeStart: tapeStart, call)
-    let gates = unsafe gates(chunk.lowerBound, chunk)
-    let projection = unsafe memory.projection(
-      layer, weights, UnsafePointer(input.pointer(chunk.lowerBound, self)), rows: chunk.count, gates: gates)
-    let width = shape.kernels.geometry.panelWidth
-    let panels = EvenSplit((shape.plan.inputs.count * shape.units + width - 1) / width, parts: blocks)
-    phases.run(blocks) { block in
-      unsafe shape.kernels.table.product(
-        projection, rows: 0..<chunk.count, panels: panels.range(block), scratch: memory.productScratch(part))
-      if block == 0 { unsafe fillUnreached(gates, rows: chunk.count, layer) }
-    }
+    unsafe project(chunk, layer, input, &phases)
     for t in chunk {
       let steps = unsafe steps(t..<(t + 1), layer, chunk, output, tapeStart: tapeStart)
       var call = unsafe RecurrentCall(
@@ -66,5 +56,27 @@ extension ForwardDriver {
       unsafe phases.run(&call, memory)
     }
     phases.run(1) { _ in unsafe keepStates(chunk, layer, output, tapeStart: tapeStart) }
+  }
+
+  /// Pre-activations of the chunk ← biases + input · Wᵀ, or what its symbols are projected to.
+  private func project(_ chunk: Range<Int>, _ layer: Int, _ input: Rows, _ phases: inout TeamPhases) {
+    let blocks = memory.use.threads
+    if layer == 0, let embedding = memory.embedding {
+      let steps = EvenSplit(chunk.count, parts: blocks)
+      return phases.run(blocks) { block in
+        let some = steps.range(block)
+        lookUp((chunk.lowerBound + some.lowerBound)..<(chunk.lowerBound + some.upperBound), chunk, embedding)
+      }
+    }
+    let gates = unsafe gates(chunk.lowerBound, chunk)
+    let projection = unsafe memory.projection(
+      layer, weights, UnsafePointer(input.pointer(chunk.lowerBound, self)), rows: chunk.count, gates: gates)
+    let width = shape.kernels.geometry.panelWidth
+    let panels = EvenSplit((shape.plan.inputs.count * shape.units + width - 1) / width, parts: blocks)
+    phases.run(blocks) { block in
+      unsafe shape.kernels.table.product(
+        projection, rows: 0..<chunk.count, panels: panels.range(block), scratch: memory.productScratch(part))
+      if block == 0 { unsafe fillUnreached(gates, rows: chunk.count, layer) }
+    }
   }
 }

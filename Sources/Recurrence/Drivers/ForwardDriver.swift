@@ -15,7 +15,7 @@ import RecurrenceKernels
 ///
 /// Threads share it: each writes to the rows of its own sequences.
 @unsafe struct ForwardCall<Scalar: RecurrenceScalar>: @unchecked Sendable {
-  /// In, [T, B, I].
+  /// In, [T, B, I]; not read where the memory projects an embedding.
   var input: UnsafePointer<Scalar>
   /// Out, [T, B, H], or nil.
   var output: UnsafeMutablePointer<Scalar>?
@@ -90,7 +90,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       if let recorder = memory.recorder {
         unsafe recorder.recordForward(
           steps.step, FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: steps.rows),
-          input: layer == 0 ? UnsafePointer(input.pointer(t, self)) : nil)
+          input: layer == 0 ? givenInput(t, input) : nil)
       }
       t = end
     }
@@ -143,6 +143,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   /// Pre-activations of the chunk ← biases + input · Wᵀ.
   private func project(_ chunk: Range<Int>, _ layer: Int, _ input: Rows) {
+    if layer == 0, let embedding = memory.embedding { return lookUp(chunk, chunk, embedding) }
     let plan = shape.plan
     // One product for all steps where this part is the whole batch and no sequence ends: rows follow each other then.
     let isWhole = rows.count == schedule.batch && count(chunk.upperBound - 1) == rows.count
@@ -161,6 +162,31 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
         scratch: memory.productScratch(part))
       t += steps
     }
+  }
+
+  /// Pre-activations of some steps of a chunk ← what their symbols are projected to.
+  func lookUp(_ steps: Range<Int>, _ chunk: Range<Int>, _ embedding: ProjectedEmbedding<Scalar>) {
+    let first = shape.plan.inputs.lowerBound * shape.units
+    for t in steps {
+      let count = count(t)
+      let gates = unsafe gates(t, chunk)
+      unsafe fillUnreached(gates, rows: count, 0)
+      let numbers = unsafe embedding.rows(from: schedule.offset(t) + rows.lowerBound)
+      for r in 0..<count {
+        unsafe (gates + (r * shape.gateStride + first))
+          .update(from: embedding.projected + Int(numbers[r]) * embedding.columns, count: embedding.columns)
+      }
+    }
+  }
+
+  /// What a step of the first layer was given.
+  private func givenInput(_ t: Int, _ input: Rows) -> InputRows<Scalar> {
+    guard let embedding = memory.embedding else {
+      return unsafe InputRows(base: UnsafePointer(input.pointer(t, self)), width: shape.inputs)
+    }
+    return unsafe InputRows(
+      base: UnsafePointer(embedding.vectors), width: shape.inputs,
+      numbers: embedding.rows(from: schedule.offset(t) + rows.lowerBound))
   }
 
   /// Pre-activations that the input does not reach ← their biases.

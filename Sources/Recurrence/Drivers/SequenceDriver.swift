@@ -15,6 +15,9 @@ extension SequenceMemory {
     }
     unsafe loadStates(buffers.initialStates?.baseAddress)
     if let input = unsafe buffers.input.baseAddress {
+      if let embedding, let symbols = unsafe buffers.symbols {
+        unsafe embedding.begin(symbols, of: input, weights, self)
+      }
       unsafe forward(weights, ForwardCall(input: input, output: buffers.outputs?.baseAddress))
     }
     tapedSegment = segments - 1
@@ -50,25 +53,18 @@ extension SequenceMemory {
     var first = 0
     repeat {
       let some = first..<min(segments, first + stride)
+      let packsInput = some.lowerBound == 0 && !schedule.isUniform && embedding == nil
       if let team, tangent == nil, recorder == nil, sharesUnits {
-        if !schedule.isUniform, some.lowerBound == 0 {
-          unsafe pack(call.input, into: packedInput, width: shape.inputs, 0..<schedule.batch)
+        if packsInput { unsafe pack(call.input, into: packedInput, width: shape.inputs, 0..<schedule.batch) }
+        inTeam(team) { [self] part in
+          unsafe ForwardDriver(memory: self, weights: weights, part: part, rows: 0..<schedule.batch)
+            .run(call, segments: some, with: team)
         }
-        team.begin()
-        concurrentParts(use.threads) { [self] part in
-          flushingSubnormals {
-            unsafe ForwardDriver(memory: self, weights: weights, part: part, rows: 0..<schedule.batch)
-              .run(call, segments: some, with: team)
-          }
+      } else {
+        inParts { [self] part, rows in
+          if packsInput { unsafe pack(call.input, into: packedInput, width: shape.inputs, rows) }
+          unsafe ForwardDriver(memory: self, weights: weights, part: part, rows: rows).run(call, segments: some)
         }
-        first = some.upperBound
-        continue
-      }
-      inParts { [self] part, rows in
-        if !schedule.isUniform, some.lowerBound == 0 {
-          unsafe pack(call.input, into: packedInput, width: shape.inputs, rows)
-        }
-        unsafe ForwardDriver(memory: self, weights: weights, part: part, rows: rows).run(call, segments: some)
       }
       first = some.upperBound
     } while first < segments
@@ -80,6 +76,7 @@ extension SequenceMemory {
     unsafe packBackwardWeights(parameters)
     recorder?.reset(.backward)
     control?.begin(rows: schedule.offset(schedule.steps))
+    embedding?.clearGradients()
     if !schedule.isUniform, let given = unsafe call.outputGradient {
       nonisolated(unsafe) let gradient = unsafe given
       inParts { [self] _, rows in
@@ -102,7 +99,10 @@ extension SequenceMemory {
     }
     // Of all sequences: also of those without a step, which no driver meets.
     unsafe recorder?.recordInitialGradients(hiddenGradient, otherGradient, batch: schedule.batch)
-    if !schedule.isUniform, let given = unsafe call.inputGradient {
+    guard let given = unsafe call.inputGradient else { return }
+    if let embedding {
+      unsafe embedding.addVectorGradients(to: given, packedW: backwardW(0), shape)
+    } else if !schedule.isUniform {
       nonisolated(unsafe) let gradient = unsafe given
       inParts { [self] _, rows in
         unsafe unpack(packedInputGradient, into: gradient, width: shape.inputs, rows)
@@ -115,12 +115,9 @@ extension SequenceMemory {
     while end > steps.lowerBound {
       let chunk = max(steps.lowerBound, end - gradientChunk)..<end
       if let team, !isWatched, control == nil, lags == nil, sharesUnits {
-        team.begin()
-        concurrentParts(use.threads) { [self] part in
-          flushingSubnormals {
-            unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: 0..<schedule.batch)
-              .run(chunk, tapeStart: steps.lowerBound, call, with: team)
-          }
+        inTeam(team) { [self] part in
+          unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: 0..<schedule.batch)
+            .run(chunk, tapeStart: steps.lowerBound, call, with: team)
         }
       } else {
         inParts { [self] part, rows in
@@ -181,6 +178,12 @@ extension SequenceMemory {
 
   /// Whether a pass is long enough for threads to share the units of its steps.
   private var sharesUnits: Bool { shape.work * Double(schedule.offset(schedule.steps)) >= smallestSplit }
+
+  /// Calls `body(part)` on every thread of a team that begins a pass.
+  private func inTeam(_ team: UnitTeam, _ body: @Sendable (Int) -> Void) {
+    team.begin()
+    concurrentParts(use.threads) { part in flushingSubnormals { body(part) } }
+  }
 
   /// Calls `body(part, sequences)` for each thread's sequences.
   private func inParts(_ body: @Sendable (Int, Range<Int>) -> Void) {

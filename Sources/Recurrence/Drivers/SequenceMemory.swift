@@ -19,6 +19,8 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var lags: LagRecorder<Scalar>?
   /// Where forward passes leave their derivative in a direction; nil where nobody asked.
   var tangent: TangentMemory<Scalar>?
+  /// What the first layer reads symbols through; nil where it reads vectors.
+  var embedding: ProjectedEmbedding<Scalar>?
   /// The threads that share a batch of one sequence; nil where its passes are of one thread.
   let team: UnitTeam?
   /// Whether backward passes must show ∂L/∂h_t of every step.

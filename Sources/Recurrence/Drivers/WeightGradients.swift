@@ -37,6 +37,19 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
   ) {
     let columns = shape.inputs(of: layer)
     let first = schedule.offset(chunk.lowerBound)
+    if layer == 0, let embedding = memory.embedding {
+      let inputs = shape.plan.inputs
+      let share = embedding.share(part, of: parts)
+      unsafe embedding.add(
+        δ(layer, count: count, position: inputs.lowerBound, planes: inputs.count), row: first, share: share,
+        shape.kernels)
+      // The last chunk of the pass, after which this thread's columns are whole.
+      if chunk.lowerBound == 0 {
+        unsafe embedding.addInputWeights(
+          gradient + shape.offsets[0].w, share: share, shape, scratch: memory.productScratch(part))
+      }
+      return
+    }
     let input =
       if layer == 0 {
         unsafe (schedule.isUniform ? call.input : UnsafePointer(memory.packedInput)) + first * columns

@@ -5,14 +5,14 @@ import RecurrenceKernels
 
 extension FlowRecorder {
   /// Finds where a forward pass met the first number that is not finite.
-  func noteForward(_ step: CellStep<Scalar>, _ place: FlowStep, _ input: UnsafePointer<Scalar>?) {
+  func noteForward(_ step: CellStep<Scalar>, _ place: FlowStep, _ input: InputRows<Scalar>?) {
     let found = unsafe number(places + (place.layer * parts + place.part) * 3)
     if unsafe found[0] != 0 && found[0] <= Double(place.t + 2) { return }
     let plan = shape.plan
     func note(_ quantity: Int, _ row: Int) {
       unsafe (found[0], found[1], found[2]) = (Double(place.t + 2), Double(quantity), Double(row))
     }
-    if let input = unsafe input, let row = unsafe firstRow(input, shape.inputs, place, shape.inputs) {
+    if let input = unsafe input, let row = unsafe firstRow(input, place) {
       return note(FlowQuantity.input, row)
     }
     if place.t == 0 {
@@ -85,14 +85,38 @@ extension FlowRecorder {
 
   /// The caller's first row with a number that is not finite.
   private func firstRow(_ x: UnsafePointer<Scalar>, _ stride: Int, _ place: FlowStep, _ columns: Int) -> Int? {
+    unsafe firstRow(InputRows(base: x, width: columns, stride: stride), place)
+  }
+
+  private func firstRow(_ x: InputRows<Scalar>, _ place: FlowStep) -> Int? {
     var first: Int? = nil
     for row in 0..<place.rows {
-      for column in 0..<columns where unsafe !x[row * stride + column].isFinite {
+      let elements = unsafe x.row(row)
+      for column in unsafe 0..<x.width where unsafe !elements[column].isFinite {
         first = min(first ?? .max, schedule.row(place.first + row))
         break
       }
     }
     return first
+  }
+}
+
+/// Rows of a matrix: one after the other, or each where its number says.
+@unsafe struct InputRows<Scalar: RecurrenceScalar> {
+  let base: UnsafePointer<Scalar>
+  let width: Int
+  private let stride: Int
+  private let numbers: UnsafePointer<Int32>?
+
+  init(base: UnsafePointer<Scalar>, width: Int, stride: Int? = nil, numbers: UnsafePointer<Int32>? = nil) {
+    unsafe self.base = unsafe base
+    unsafe self.width = width
+    unsafe self.stride = stride ?? width
+    unsafe self.numbers = unsafe numbers
+  }
+
+  func row(_ index: Int) -> UnsafePointer<Scalar> {
+    unsafe base + (numbers.map { unsafe Int($0[index]) } ?? index) * stride
   }
 }
 

@@ -85,8 +85,8 @@ final class FlowRecorder<Scalar: RecurrenceScalar>: @unchecked Sendable {
 
   /// Measures a step of some sequences after its mathematics.
   ///
-  /// - Parameter input: what the caller gave to these sequences, [rows, I]; nil in the layers above the first.
-  func recordForward(_ step: CellStep<Scalar>, _ place: FlowStep, input: UnsafePointer<Scalar>?) {
+  /// - Parameter input: what the caller gave to these sequences; nil in the layers above the first.
+  func recordForward(_ step: CellStep<Scalar>, _ place: FlowStep, input: InputRows<Scalar>?) {
     let table = shape.kernels.table
     let (first, rows, units) = (place.first, place.rows, shape.units)
     let isFinite = unsafe table.isFinite(

@@ -23,8 +23,12 @@ extension RecurrentStack {
     let sequence = unsafe ForwardBuffers(
       input: input, steps: steps, batch: batch, lengths: lengths, initialStates: initialStates, outputs: outputs,
       finalStates: finalStates)
-    orTrap { () throws(ShapeError) in unsafe try shape.check(sequence, workspace.memory) }
-    unsafe workspace.memory.run(sequence, packed)
+    unsafe forward(sequence, workspace: &workspace)
+  }
+
+  func forward(_ buffers: ForwardBuffers<Scalar>, workspace: inout InferenceWorkspace<Scalar>) {
+    orTrap { () throws(ShapeError) in unsafe try shape.check(buffers, workspace.memory) }
+    unsafe workspace.memory.run(buffers, packed)
   }
 
   /// Runs sequences and keeps on the tape what their gradient needs. Parameters as above.
@@ -36,8 +40,12 @@ extension RecurrentStack {
     let sequence = unsafe ForwardBuffers(
       input: input, steps: steps, batch: batch, lengths: lengths, initialStates: initialStates, outputs: outputs,
       finalStates: finalStates)
-    orTrap { () throws(ShapeError) in unsafe try shape.check(sequence, tape.memory) }
-    unsafe tape.memory.run(sequence, packed)
+    unsafe forward(sequence, tape: &tape)
+  }
+
+  func forward(_ buffers: ForwardBuffers<Scalar>, tape: inout Tape<Scalar>) {
+    orTrap { () throws(ShapeError) in unsafe try shape.check(buffers, tape.memory) }
+    unsafe tape.memory.run(buffers, packed)
     tape.isFilled = true
   }
 
@@ -64,6 +72,10 @@ extension RecurrentStack {
       input: input, outputGradients: outputGradients, finalStateGradients: finalStateGradients,
       parameterGradients: parameterGradients, inputGradients: inputGradients,
       initialStateGradients: initialStateGradients)
+    unsafe backward(buffers, tape: &tape)
+  }
+
+  func backward(_ buffers: BackwardBuffers<Scalar>, tape: inout Tape<Scalar>) {
     orTrap { () throws(ShapeError) in unsafe try shape.check(buffers, tape) }
     unsafe withUnsafeParameters { unsafe tape.memory.run(buffers, packed, parameters: $0) }
   }

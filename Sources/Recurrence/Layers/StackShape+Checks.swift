@@ -2,7 +2,10 @@ import RecurrenceKernels
 
 /// The buffers of a forward pass, checked before anything is written.
 @unsafe struct ForwardBuffers<Scalar: RecurrenceScalar> {
+  /// [T, B, I], or E, [V, I], where rows are symbols.
   var input: UnsafeBufferPointer<Scalar>
+  /// [T, B], each checked to be below V, where the memory projects an embedding.
+  var symbols: UnsafeBufferPointer<Int32>? = nil
   var steps: Int
   var batch: Int
   var lengths: UnsafeBufferPointer<Int>?
@@ -13,10 +16,12 @@ import RecurrenceKernels
 
 /// The buffers of a backward pass.
 @unsafe struct BackwardBuffers<Scalar: RecurrenceScalar> {
+  /// As in the forward pass.
   var input: UnsafeBufferPointer<Scalar>
   var outputGradients: UnsafeBufferPointer<Scalar>?
   var finalStateGradients: UnsafeBufferPointer<Scalar>?
   var parameterGradients: UnsafeMutableBufferPointer<Scalar>
+  /// As `input`; where that is E, ∂L/∂E is added.
   var inputGradients: UnsafeMutableBufferPointer<Scalar>?
   var initialStateGradients: UnsafeMutableBufferPointer<Scalar>?
 }
@@ -60,7 +65,10 @@ extension StackShape {
     let name = memory.name
     let (steps, batch) = unsafe (buffers.steps, buffers.batch)
     try checkSizes(steps: steps, batch: batch, memory, name)
-    unsafe try ShapeError.check("input", buffers.input.count, is: ("T", steps), ("B", batch), ("I", inputs))
+    unsafe try checkInput("input", buffers.input.count, memory, steps, batch)
+    if memory.embedding != nil {
+      try ShapeError.check("symbols", unsafe buffers.symbols?.count ?? 0, is: ("T", steps), ("B", batch))
+    }
     if let outputs = unsafe buffers.outputs {
       try ShapeError.check("outputs", outputs.count, is: ("T", steps), ("B", batch), ("H", units))
     }
@@ -85,12 +93,12 @@ extension StackShape {
   func check(_ buffers: BackwardBuffers<Scalar>, _ tape: borrowing Tape<Scalar>) throws(ShapeError) {
     try checkFilled(tape)
     let (steps, batch) = (tape.memory.schedule.steps, tape.memory.schedule.batch)
-    unsafe try ShapeError.check("input", buffers.input.count, is: ("T", steps), ("B", batch), ("I", inputs))
+    unsafe try checkInput("input", buffers.input.count, tape.memory, steps, batch)
     if let gradients = unsafe buffers.outputGradients {
       try ShapeError.check("outputGradients", gradients.count, is: ("T", steps), ("B", batch), ("H", units))
     }
     if let gradients = unsafe buffers.inputGradients {
-      try ShapeError.check("inputGradients", gradients.count, is: ("T", steps), ("B", batch), ("I", inputs))
+      try checkInput("inputGradients", gradients.count, tape.memory, steps, batch)
     }
     if let gradients = unsafe buffers.finalStateGradients {
       try checkStates("finalStateGradients", gradients.count, batch)
@@ -100,6 +108,16 @@ extension StackShape {
     }
     unsafe try ShapeError.check(
       "parameterGradients", buffers.parameterGradients.count, is: ("parameters", layout.count))
+  }
+
+  private func checkInput(
+    _ name: String, _ count: Int, _ memory: SequenceMemory<Scalar>, _ steps: Int, _ batch: Int
+  ) throws(ShapeError) {
+    if let embedding = memory.embedding {
+      try ShapeError.check(name, count, is: ("V", embedding.symbols), ("I", inputs))
+    } else {
+      try ShapeError.check(name, count, is: ("T", steps), ("B", batch), ("I", inputs))
+    }
   }
 
   private func checkStates(_ name: String, _ count: Int, _ batch: Int) throws(ShapeError) {

@@ -45,26 +45,35 @@ struct NetworkMemory<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     var stateCount = 0
   }
 
-  init<C: Cell>(_ network: SequenceNetwork<C, Scalar>, _ use: NetworkUse, isTraining: Bool) {
+  /// - Parameter passes: the stack's memory for passes of the same sizes, which is told to project symbols where that pays.
+  init<C: Cell>(
+    _ network: SequenceNetwork<C, Scalar>, _ use: NetworkUse, isTraining: Bool, passes: SequenceMemory<Scalar>
+  ) {
     self.use = use
     shape = network.recurrent.shape
     outputs = network.output.outputs
     parameterCount = network.parameterCount
     let (steps, batch) = (use.steps, use.batch)
     let (units, width) = (network.recurrent.units, network.recurrent.inputs)
-    let isOfSymbols = network.embedding != nil
+    if let symbols = network.embedding?.symbols,
+      ProjectedEmbedding<Scalar>.pays(symbols: symbols, steps: steps, batch: batch)
+    {
+      passes.embedding = ProjectedEmbedding(
+        shape, symbols: symbols, steps: steps, batch: batch, isTraining: isTraining)
+    }
+    let looksUp = network.embedding != nil && passes.embedding == nil
     var plan = SlabPlan<Scalar>()
     var at = Offsets()
     let rows = use.readout == .everyStep ? plan.product(steps, batch) : batch
     let stateCount = network.recurrent.shape.stateCount(batch: batch)
-    if isOfSymbols { at.embedded = plan.reserve(steps, batch, width) }
+    if looksUp { at.embedded = plan.reserve(steps, batch, width) }
     at.hidden = plan.reserve(steps, batch, units)
     at.logits = plan.reserve(rows, outputs)
     at.logitsGradient = plan.reserve(rows, outputs)
     at.states = plan.reserve(stateCount)
     at.weights = plan.reserve(rows)
     if isTraining {
-      if isOfSymbols { at.embeddedGradient = plan.reserve(steps, batch, width) }
+      if looksUp { at.embeddedGradient = plan.reserve(steps, batch, width) }
       if use.readout == .everyStep { at.hiddenGradient = plan.reserve(steps, batch, units) }
       at.stateGradients = plan.reserve(stateCount)
     }
@@ -97,14 +106,13 @@ struct NetworkMemory<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     unsafe UnsafeMutableBufferPointer(start: slab.unsafePointer + offset, count: count)
   }
 
-  /// Where symbols are looked up; empty where the network reads vectors.
-  func embedded<C: Cell>(
-    _ call: NetworkCall<Scalar>, _ network: SequenceNetwork<C, Scalar>
-  )
-    -> UnsafeMutableBufferPointer<Scalar>
-  {
+  /// Where symbols of a call are looked up; nil where passes project them, empty where the network reads vectors.
+  func embedded(
+    _ call: NetworkCall<Scalar>, width: Int, _ passes: SequenceMemory<Scalar>
+  ) -> UnsafeMutableBufferPointer<Scalar>? {
+    if passes.embedding != nil { return nil }
     guard case .symbols(let symbols) = call.input else { return unsafe buffer(0, 0) }
-    return unsafe buffer(at.embedded, symbols.count * network.recurrent.inputs)
+    return unsafe buffer(at.embedded, symbols.count * width)
   }
   func hidden(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> { unsafe buffer(at.hidden, count) }
   func logits(_ count: Int) -> UnsafeMutableBufferPointer<Scalar> { unsafe buffer(at.logits, count) }
@@ -164,16 +172,22 @@ extension SequenceNetwork {
     }
   }
 
-  /// The network's inputs as vectors, [T, B, I]: those of the call, or looked up into `embedded`.
-  func withVectors<Result>(
-    _ call: NetworkCall<Scalar>, embedded: UnsafeMutableBufferPointer<Scalar>,
-    _ body: (UnsafeBufferPointer<Scalar>) -> Result
+  /// The input as the recurrent stack reads it: vectors [T, B, I], those of the call or looked up into `embedded`; or E and the
+  /// symbols of the call, where passes project them and `embedded` is nil.
+  func withInput<Result>(
+    _ call: NetworkCall<Scalar>, embedded: UnsafeMutableBufferPointer<Scalar>?,
+    _ body: (UnsafeBufferPointer<Scalar>, _ symbols: UnsafeBufferPointer<Int32>?) -> Result
   ) -> Result {
     switch call.input {
-    case .vectors(let vectors): return unsafe vectors.withUnsafeBufferPointer(body)
+    case .vectors(let vectors): return unsafe vectors.withUnsafeBufferPointer { unsafe body($0, nil) }
     case .symbols(let symbols):
-      unsafe symbols.withUnsafeBufferPointer { unsafe embedding!.gather($0, into: embedded) }
-      return unsafe body(UnsafeBufferPointer(embedded))
+      return unsafe symbols.withUnsafeBufferPointer { symbols in
+        guard let embedded = unsafe embedded else {
+          return unsafe embedding!.parameters.withUnsafeBufferPointer { unsafe body($0, symbols) }
+        }
+        unsafe embedding!.gather(symbols, into: embedded)
+        return unsafe body(UnsafeBufferPointer(embedded), nil)
+      }
     }
   }
 

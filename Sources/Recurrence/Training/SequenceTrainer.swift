@@ -55,7 +55,7 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
     tape = network.recurrent.makeTape(steps: steps, batch: batch, threads: threads, ragged: ragged, keeping: keeping)
     memory = NetworkMemory(
       network, NetworkUse(steps: steps, batch: batch, threads: threads, ragged: ragged, readout: readout),
-      isTraining: true)
+      isTraining: true, passes: tape.memory)
   }
 
   /// One update.
@@ -134,30 +134,38 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
     let ranges = network.parameterRanges
     let (rows, units) = (call.steps * call.batch, network.recurrent.units)
     let carried = unsafe memory.states(states.values.count)
-    unsafe states.values.withUnsafeBufferPointer { _ = unsafe carried.update(from: $0) }
-    return unsafe network.withVectors(call, embedded: memory.embedded(call, network)) { x in
+    unsafe copy(states.values, to: carried)
+    let embedded = unsafe memory.embedded(call, width: network.recurrent.inputs, tape.memory)
+    return unsafe network.withInput(call, embedded: embedded) { x, symbols in
       unsafe withOptional(call.lengths) { lengths in
         unsafe network.recurrent.forward(
-          x, steps: call.steps, batch: call.batch, lengths: lengths, initialStates: UnsafeBufferPointer(carried),
-          outputs: memory.hidden(rows * units), finalStates: carried, tape: &tape)
+          ForwardBuffers(
+            input: x, symbols: symbols, steps: call.steps, batch: call.batch, lengths: lengths,
+            initialStates: UnsafeBufferPointer(carried), outputs: memory.hidden(rows * units), finalStates: carried),
+          tape: &tape)
       }
-      unsafe states.values.withUnsafeMutableBufferPointer { _ = unsafe $0.update(from: carried) }
+      unsafe copy(carried, to: &states.values)
       let loss = network.loss(call, &memory)
       unsafe pullBack(call, x, UnsafeMutableBufferPointer(rebasing: gradient[ranges.output]), carried.count)
-      let embedded = unsafe network.embedding == nil ? nil : memory.embeddedGradient(x.count)
-      let stateGradients = unsafe UnsafeBufferPointer(memory.stateGradients(carried.count))
+      let isEveryStep = memory.use.readout == .everyStep
+      // To E itself where passes project it; otherwise to the vectors that were looked up, and from there to E.
+      let isProjected = unsafe embedded == nil
+      let vectors = unsafe network.embedding == nil || isProjected ? nil : memory.embeddedGradient(x.count)
+      let inputGradients =
+        unsafe isProjected ? UnsafeMutableBufferPointer(rebasing: gradient[ranges.embedding]) : vectors
       unsafe network.recurrent.backward(
-        x,
-        outputGradients: memory.use.readout == .everyStep
-          ? UnsafeBufferPointer(memory.hiddenGradient(rows * units)) : nil,
-        finalStateGradients: memory.use.readout == .everyStep ? nil : stateGradients,
-        parameterGradients: UnsafeMutableBufferPointer(rebasing: gradient[ranges.recurrent]), inputGradients: embedded,
+        BackwardBuffers(
+          input: x, outputGradients: isEveryStep ? UnsafeBufferPointer(memory.hiddenGradient(rows * units)) : nil,
+          finalStateGradients: isEveryStep ? nil : UnsafeBufferPointer(memory.stateGradients(carried.count)),
+          parameterGradients: UnsafeMutableBufferPointer(rebasing: gradient[ranges.recurrent]),
+          inputGradients: inputGradients),
         tape: &tape)
-      if case .symbols(let symbols) = call.input, let source = unsafe embedded?.baseAddress {
+      if let vectors = unsafe vectors, let embedding = network.embedding, case .symbols(let symbols) = call.input {
         unsafe symbols.withUnsafeBufferPointer { symbols in
           guard let symbols = symbols.baseAddress else { return }
           unsafe network.recurrent.shape.kernels.table.addRows(
-            source, symbols, rows: rows, columns: network.recurrent.inputs, to: gradient.baseAddress!)
+            MatrixView(UnsafeBufferPointer(vectors), rows: rows, columns: embedding.width), symbols,
+            to: MutableMatrixView(gradient, rows: embedding.symbols, columns: embedding.width))
         }
       }
       return loss
@@ -239,7 +247,7 @@ public struct SequenceEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     workspace = network.recurrent.makeWorkspace(steps: steps, batch: batch, threads: threads, ragged: ragged)
     memory = NetworkMemory(
       network, NetworkUse(steps: steps, batch: batch, threads: threads, ragged: ragged, readout: readout),
-      isTraining: false)
+      isTraining: false, passes: workspace.memory)
   }
 
   /// The loss. The network is the one this was made for, its parameters may have changed since. Other parameters as in
@@ -252,16 +260,19 @@ public struct SequenceEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
       input: input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights)
     try network.check(call, memory, states)
     let carried = unsafe memory.states(states.values.count)
-    unsafe states.values.withUnsafeBufferPointer { _ = unsafe carried.update(from: $0) }
-    unsafe network.withVectors(call, embedded: memory.embedded(call, network)) { x in
+    unsafe copy(states.values, to: carried)
+    let embedded = unsafe memory.embedded(call, width: network.recurrent.inputs, workspace.memory)
+    unsafe network.withInput(call, embedded: embedded) { x, symbols in
       unsafe withOptional(call.lengths) { lengths in
         unsafe network.recurrent.forward(
-          x, steps: steps, batch: batch, lengths: lengths, initialStates: UnsafeBufferPointer(carried),
-          outputs: memory.hidden(steps * batch * network.recurrent.units), finalStates: carried,
+          ForwardBuffers(
+            input: x, symbols: symbols, steps: steps, batch: batch, lengths: lengths,
+            initialStates: UnsafeBufferPointer(carried),
+            outputs: memory.hidden(steps * batch * network.recurrent.units), finalStates: carried),
           workspace: &workspace)
       }
     }
-    unsafe states.values.withUnsafeMutableBufferPointer { _ = unsafe $0.update(from: carried) }
+    unsafe copy(carried, to: &states.values)
     shape = (memory.use.readout == .everyStep ? steps * batch : batch, network.output.outputs)
     return network.loss(call, &memory)
   }
@@ -275,4 +286,20 @@ private func withOptional<Element>(
 ) {
   guard let array else { return body(nil) }
   unsafe array.withUnsafeBufferPointer { unsafe body($0) }
+}
+
+// Of pointers: `update(from:)` of a collection goes from element to element, with a call for each.
+
+private func copy<Scalar: RecurrenceScalar>(_ from: [Scalar], to buffer: UnsafeMutableBufferPointer<Scalar>) {
+  unsafe from.withUnsafeBufferPointer { from in
+    guard let source = from.baseAddress, let target = buffer.baseAddress else { return }
+    unsafe target.update(from: source, count: from.count)
+  }
+}
+
+private func copy<Scalar: RecurrenceScalar>(_ buffer: UnsafeMutableBufferPointer<Scalar>, to array: inout [Scalar]) {
+  unsafe array.withUnsafeMutableBufferPointer { array in
+    guard let source = buffer.baseAddress, let target = array.baseAddress else { return }
+    unsafe target.update(from: source, count: array.count)
+  }
 }

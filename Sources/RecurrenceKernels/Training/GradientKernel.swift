@@ -85,17 +85,20 @@ public enum GradientKernel<V: Vector> {
     return total
   }
 
-  /// table[symbols[n], :] += x[n, :], n descending.
+  /// table[rows[n], :] += x[n, :], n descending.
+  ///
+  /// - Parameter rows: as many as x has rows, each from 0 to those of the table; not checked.
   @inlinable @inline(__always)
   public static func addRows(
-    _ x: UnsafePointer<Scalar>, _ symbols: UnsafePointer<Int32>, rows: Int, columns: Int,
-    to table: UnsafeMutablePointer<Scalar>
+    _ x: MatrixView<Scalar>, _ rows: UnsafePointer<Int32>, to table: MutableMatrixView<Scalar>
   ) {
-    var n = rows
+    unsafe checkEqual(table.columns, x.columns, "columns of the table", "columns of x")
+    let columns = unsafe x.columns
+    var n = unsafe x.rows
     while n > 0 {
       n -= 1
-      let source = unsafe x + n * columns
-      let target = unsafe table + Int(symbols[n]) * columns
+      let source = unsafe x.pointer(row: n, column: 0)
+      let target = unsafe table.pointer(row: Int(rows[n]), column: 0)
       var j = 0
       while j + V.lanes <= columns {
         unsafe (V.load(target + j) + V.load(source + j)).store(target + j)

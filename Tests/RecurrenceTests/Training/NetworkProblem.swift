@@ -30,7 +30,8 @@ struct NetworkShape: Sendable, CustomStringConvertible {
   /// Inputs × readouts × losses, with and without lengths and weights.
   static var all: [NetworkShape] {
     var shapes: [NetworkShape] = []
-    for symbols in [nil, 7] {
+    // 7 symbols are projected, of 19 each row is looked up.
+    for symbols in [nil, 7, 19] {
       for readout in [Readout.everyStep, .lastStep] {
         for loss in LossKind.allCases {
           var shape = NetworkShape(symbols: symbols, readout: readout, loss: loss)
