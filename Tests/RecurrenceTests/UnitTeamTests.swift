@@ -73,7 +73,7 @@ struct UnitTeamTests {
   func phases(threads: Int) {
     let counts = (0..<100).map { 1 + $0 % 5 }
     let total = counts.reduce(0, +)
-    let team = UnitTeam()
+    let team = ThreadTeam()
     let log = BlockLog(count: total)
     for late in 0..<threads {
       log.clear()

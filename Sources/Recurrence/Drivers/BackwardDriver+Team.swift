@@ -7,9 +7,8 @@ extension BackwardDriver {
   /// As `run(_:tapeStart:_:)`, of a batch of one sequence that nobody watches.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  func run(_ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>, with team: UnitTeam) {
+  func run(_ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>, _ phases: inout TeamPhases) {
     if rows.isEmpty || count(chunk.lowerBound) == 0 { return }
-    var phases = TeamPhases(team: team)
     for layer in (0..<shape.layers).reversed() {
       unsafe runLayer(layer, chunk, tapeStart: tapeStart, call, &phases)
       unsafe pullBackInput(layer, chunk, call, &phases)

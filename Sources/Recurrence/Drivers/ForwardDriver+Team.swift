@@ -7,9 +7,8 @@ extension ForwardDriver {
   /// As `run(_:segments:)`, of a batch of one sequence, or none.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
-  func run(_ call: ForwardCall<Scalar>, segments: Range<Int>, with team: UnitTeam) {
+  func run(_ call: ForwardCall<Scalar>, segments: Range<Int>, _ phases: inout TeamPhases) {
     if rows.isEmpty { return }
-    var phases = TeamPhases(team: team)
     guard let tapeSteps = memory.use.tapeSteps else {
       unsafe runChunks(0..<schedule.steps, tapeStart: nil, call, &phases)
       return

@@ -54,11 +54,11 @@ extension SequenceMemory {
     repeat {
       let some = first..<min(segments, first + stride)
       let packsInput = some.lowerBound == 0 && !schedule.isUniform && embedding == nil
-      if let team, tangent == nil, recorder == nil, sharesUnits {
+      if splitsUnits, isLong, tangent == nil, recorder == nil {
         if packsInput { unsafe pack(call.input, into: packedInput, width: shape.inputs, 0..<schedule.batch) }
-        inTeam(team) { [self] part in
-          unsafe ForwardDriver(memory: self, weights: weights, part: part, rows: 0..<schedule.batch)
-            .run(call, segments: some, with: team)
+        inTeam(use.threads) { [self] thread, phases in
+          unsafe ForwardDriver(memory: self, weights: weights, part: thread, rows: 0..<schedule.batch)
+            .run(call, segments: some, &phases)
         }
       } else {
         inParts { [self] part, rows in
@@ -73,7 +73,6 @@ extension SequenceMemory {
   /// Runs a backward pass. `hiddenGradient` and `otherGradient` hold ∂L/∂(final states), and then ∂L/∂(initial states),
   /// in the order of the schedule.
   func backward(_ weights: PackedStack<Scalar>, parameters: UnsafePointer<Scalar>, _ call: BackwardCall<Scalar>) {
-    unsafe packBackwardWeights(parameters)
     recorder?.reset(.backward)
     control?.begin(rows: schedule.offset(schedule.steps))
     embedding?.clearGradients()
@@ -95,7 +94,7 @@ extension SequenceMemory {
         }
         tapedSegment = segment
       }
-      unsafe backward(steps, weights, call)
+      unsafe backward(steps, weights, segment == segments - 1 ? parameters : nil, call)
     }
     // Of all sequences: also of those without a step, which no driver meets.
     unsafe recorder?.recordInitialGradients(hiddenGradient, otherGradient, batch: schedule.batch)
@@ -110,47 +109,57 @@ extension SequenceMemory {
     }
   }
 
-  private func backward(_ steps: Range<Int>, _ weights: PackedStack<Scalar>, _ call: BackwardCall<Scalar>) {
-    var end = unsafe min(steps.upperBound, call.steps ?? steps.upperBound)
-    while end > steps.lowerBound {
-      let chunk = max(steps.lowerBound, end - gradientChunk)..<end
-      if let team, !isWatched, control == nil, lags == nil, sharesUnits {
-        inTeam(team) { [self] part in
-          unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: 0..<schedule.batch)
-            .run(chunk, tapeStart: steps.lowerBound, call, with: team)
+  /// Steps that the tape holds, chunk by chunk. Threads start once, and go from one phase to the next together.
+  ///
+  /// - Parameter parameters: what is to be packed before the first chunk of a pass; nil after that.
+  private func backward(
+    _ steps: Range<Int>, _ weights: PackedStack<Scalar>, _ parameters: UnsafePointer<Scalar>?,
+    _ call: BackwardCall<Scalar>
+  ) {
+    nonisolated(unsafe) let parameters = unsafe parameters
+    let steps = unsafe steps.lowerBound..<max(steps.lowerBound, min(steps.upperBound, call.steps ?? steps.upperBound))
+    let sharesUnits = splitsUnits && isLong && !isWatched && control == nil && lags == nil
+    let parts = isLong ? max(1, min(use.threads, schedule.batch)) : 1
+    let threads = sharesUnits ? use.threads : max(parts, gradientParts(of: steps))
+    inTeam(threads) { [self] thread, phases in
+      if let parameters = unsafe parameters { unsafe packBackwardWeights(parameters, &phases) }
+      var end = steps.upperBound
+      while end > steps.lowerBound {
+        let chunk = max(steps.lowerBound, end - gradientChunk)..<end
+        end = chunk.lowerBound
+        if sharesUnits {
+          unsafe BackwardDriver(memory: self, weights: weights, part: thread, rows: 0..<schedule.batch)
+            .run(chunk, tapeStart: steps.lowerBound, call, &phases)
+        } else {
+          phases.run(parts) { part in
+            unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: rows(ofPart: part, of: parts))
+              .run(chunk, tapeStart: steps.lowerBound, call)
+          }
         }
-      } else {
-        inParts { [self] part, rows in
-          unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: rows)
-            .run(chunk, tapeStart: steps.lowerBound, call)
-        }
-      }
-      let work = shape.work * Double(schedule.offset(chunk.upperBound) - schedule.offset(chunk.lowerBound))
-      end = chunk.lowerBound
-      if unsafe call.gradient == nil { continue }
-      let parts = work < smallestSplit ? 1 : use.threads
-      concurrentParts(parts) { [self] part in
-        flushingSubnormals {
-          unsafe WeightGradients(memory: self, part: part, parts: parts)
+        if unsafe call.gradient == nil { continue }
+        let blocks = min(threads, gradientParts(of: chunk))
+        phases.run(blocks) { block in
+          unsafe WeightGradients(memory: self, part: block, parts: blocks)
             .run(chunk, tapeStart: steps.lowerBound, call)
         }
       }
     }
   }
 
+  /// Threads that the gradients of weights over some steps are split between.
+  private func gradientParts(of steps: Range<Int>) -> Int {
+    let rows = schedule.offset(steps.upperBound) - schedule.offset(steps.lowerBound)
+    return shape.work * Double(rows) < smallestSplit ? 1 : use.threads
+  }
+
   /// W and U in the order that the way back reads them. Done for every pass: parameters may have changed since.
-  private func packBackwardWeights(_ parameters: UnsafePointer<Scalar>) {
-    nonisolated(unsafe) let parameters = unsafe parameters
+  ///
+  /// In two blocks, or in one where there is a staging memory, of which there is but one.
+  private func packBackwardWeights(_ parameters: UnsafePointer<Scalar>, _ phases: inout TeamPhases) {
     let needsStaging = shape.plan.recurrent.contains { !shape.plan.isInOrder($0) }
-    // Copies of large weights take as long as several steps. W on one thread, U on the other: there is one staging memory.
-    let isSplit = use.threads > 1 && !needsStaging && Double(shape.layout.count) >= smallestSplit / 4
-    if isSplit {
-      concurrentParts(2) { [self] side in
-        unsafe side == 0 ? packBackwardW(parameters) : packBackwardU(parameters)
-      }
-    } else {
-      unsafe packBackwardW(parameters)
-      unsafe packBackwardU(parameters)
+    phases.run(needsStaging ? 1 : 2) { block in
+      if needsStaging || block == 0 { unsafe packBackwardW(parameters) }
+      if needsStaging || block == 1 { unsafe packBackwardU(parameters) }
     }
   }
 
@@ -176,29 +185,33 @@ extension SequenceMemory {
 
   // MARK: Threads
 
-  /// Whether a pass is long enough for threads to share the units of its steps.
-  private var sharesUnits: Bool { shape.work * Double(schedule.offset(schedule.steps)) >= smallestSplit }
+  /// Whether a pass is long enough to be split between threads.
+  private var isLong: Bool { shape.work * Double(schedule.offset(schedule.steps)) >= smallestSplit }
 
-  /// Calls `body(part)` on every thread of a team that begins a pass.
-  private func inTeam(_ team: UnitTeam, _ body: @Sendable (Int) -> Void) {
+  /// Calls `body(thread, phases)` on threads that meet in phases.
+  private func inTeam(_ threads: Int, _ body: @Sendable (Int, inout TeamPhases) -> Void) {
     team.begin()
-    concurrentParts(use.threads) { part in flushingSubnormals { body(part) } }
+    concurrentParts(threads) { [self] thread in
+      flushingSubnormals {
+        var phases = TeamPhases(team: team)
+        body(thread, &phases)
+      }
+    }
   }
 
   /// Calls `body(part, sequences)` for each thread's sequences.
   private func inParts(_ body: @Sendable (Int, Range<Int>) -> Void) {
-    let batch = schedule.batch
-    let work = shape.work * Double(schedule.offset(schedule.steps))
-    let parts = work < smallestSplit ? 1 : max(1, min(use.threads, batch))
-    if parts == 1 {
-      flushingSubnormals { body(0, 0..<batch) }
-      return
+    let parts = isLong ? max(1, min(use.threads, schedule.batch)) : 1
+    concurrentParts(parts) { [self] part in
+      flushingSubnormals { body(part, rows(ofPart: part, of: parts)) }
     }
-    concurrentParts(parts) { part in
-      let start = schedule.start(ofPart: part, of: parts)
-      let end = max(start, schedule.start(ofPart: part + 1, of: parts))
-      flushingSubnormals { body(part, start..<end) }
-    }
+  }
+
+  /// The sequences of one thread.
+  private func rows(ofPart part: Int, of parts: Int) -> Range<Int> {
+    if parts == 1 { return 0..<schedule.batch }
+    let start = schedule.start(ofPart: part, of: parts)
+    return start..<max(start, schedule.start(ofPart: part + 1, of: parts))
   }
 
   // MARK: Rows

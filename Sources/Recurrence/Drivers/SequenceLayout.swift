@@ -56,12 +56,10 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     self.use = use
     let (layers, batch, units) = (shape.layers, use.batch, shape.units)
     let size = MemoryLayout<Scalar>.stride
-    // Pre-activations of a chunk stay in L2.
+    // Pre-activations of a chunk stay in L2, unless they are of fewer rows than W should be read for.
     chunk = max(1, min(use.steps, max(128 / max(1, batch), Self.quotient(262_144, batch, shape.gateStride, size))))
-    // Weight gradients want some 256 rows for a good product, and δ in L2 if it fits; with threads, each chunk costs two
-    // forks, so it is larger.
-    let budget = use.threads == 1 ? 524_288 : 16_777_216
-    let affordable = Self.quotient(budget, batch, shape.gradientStride, layers, size)
+    // δ of a chunk stays in L2, unless it is of fewer rows than a product that reads and writes whole gradients should have.
+    let affordable = Self.quotient(524_288, batch, shape.gradientStride, layers, size)
     gradientChunk = max(1, min(use.tapeSteps ?? 0, max(512 / max(1, batch), affordable)))
     let geometry = shape.kernels.geometry
     productScratchStride = (max(geometry.productScratch, geometry.transposedScratch) + 15) / 16 * 16

@@ -21,8 +21,10 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var tangent: TangentMemory<Scalar>?
   /// What the first layer reads symbols through; nil where it reads vectors.
   var embedding: ProjectedEmbedding<Scalar>?
-  /// The threads that share a batch of one sequence; nil where its passes are of one thread.
-  let team: UnitTeam?
+  /// The threads of a pass.
+  let team = ThreadTeam()
+  /// Whether threads share the units of a batch of one sequence.
+  let splitsUnits: Bool
   /// Whether backward passes must show ∂L/∂h_t of every step.
   var isWatched: Bool { recorder != nil || control?.regularizes == true }
   private let at: SequenceLayout<Scalar>
@@ -36,7 +38,7 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
     use = layout.use
     at = layout
     self.smallestSplit = smallestSplit
-    team = layout.splitsUnits(smallestSplit) ? UnitTeam() : nil
+    splitsUnits = layout.splitsUnits(smallestSplit)
     schedule = RowSchedule(steps: use.steps, batch: use.batch, ragged: use.ragged)
     if let memory = unsafe memory {
       slab = unsafe AlignedBuffer(borrowing: memory, count: layout.count)

@@ -65,17 +65,18 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     let table = kernels.table
     // An element costs about a nanosecond.
     let split = EvenSplit(count, parts: count * columns < 50_000 ? 1 : min(threads, count))
+    let isOfClasses = if case .classes = unsafe targets { true } else { false }
     concurrentParts(split.parts) { part in
       flushingSubnormals { unsafe table.loss(call, rows: split.range(part)) }
+      // Sums of exponentials, of which the loss is the logarithm.
+      if !isOfClasses { return }
+      for row in split.range(part) {
+        unsafe call.sums[row] = unsafe DeterministicMath.log(call.sums[row]) + call.shifts[row]
+      }
     }
     if total == 0 { return 0 }
     var sum = 0.0
-    let isOfClasses = if case .classes = unsafe targets { true } else { false }
-    for row in 0..<count {
-      if weight(row) == 0 { continue }
-      let value = unsafe sums.unsafePointer[row]
-      sum += weight(row) * (isOfClasses ? unsafe DeterministicMath.log(value) + shifts.unsafePointer[row] : value)
-    }
+    for row in 0..<count where weight(row) != 0 { sum += unsafe weight(row) * sums.unsafePointer[row] }
     return sum / total
   }
 

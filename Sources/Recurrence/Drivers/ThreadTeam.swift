@@ -2,17 +2,18 @@ import CProcessor
 import RecurrenceKernels
 import Synchronization
 
-/// Threads that share the work of one sequence: the blocks of one phase after the other.
+/// Threads that go through a pass together.
 ///
-/// Where there is but one sequence, the batch cannot be split; what can is a step's units, each of whose pre-activations
-/// is a sum of its own. Every thread runs the same loop through time. What it meets on the way are phases, each of some
-/// blocks; it claims blocks that nobody has claimed, and goes on when none is left.
+/// Starting threads takes longer than many a phase of a pass, so that they start once and every one runs the same loop.
+/// What it meets on the way are phases, each of some blocks: parts of the batch, parts of the weights' gradients, or, where
+/// there is but one sequence, parts of a step's units, each of whose pre-activations is a sum of its own. It claims blocks
+/// that nobody has claimed, and goes on when none is left.
 ///
 ///     a block is run after all blocks of the phases before it have ended
 ///
 /// Nobody waits for a thread to start: a block that is waited for was claimed, and so is being run by a thread that
 /// waits, if at all, for earlier blocks. A thread that never starts, or starts late, finds everything claimed.
-package final class UnitTeam: Sendable {
+package final class ThreadTeam: Sendable {
   /// Blocks claimed and blocks ended since the pass began, of all phases together.
   private let claimed = Atomic<Int>(0)
   private let ended = Atomic<Int>(0)
@@ -56,10 +57,10 @@ package final class UnitTeam: Sendable {
 
 /// The phases that one thread of a team has met so far.
 struct TeamPhases {
-  let team: UnitTeam
+  let team: ThreadTeam
   private var blocks = 0
 
-  init(team: UnitTeam) { self.team = team }
+  init(team: ThreadTeam) { self.team = team }
 
   mutating func run(_ count: Int, _ body: (Int) -> Void) {
     team.run(blocks: count, after: blocks, body)
