@@ -122,6 +122,68 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
     unsafe workspace.products.multiply(outputGradient, workspace.backwardWeights, into: inputGradient)
   }
 
+  /// There and back in one start of threads: of some rows Y, then what `between` does with them, then ∂L/∂X; of all rows
+  /// the gradient of the parameters.
+  ///
+  /// - Parameters:
+  ///   - between: turns rows of Y into rows of the output's gradient.
+  ///   - way: where gradients go; nil for the way there alone.
+  func forward(
+    _ input: MatrixView<Scalar>, into output: MutableMatrixView<Scalar>, back way: DenseWayBack<Scalar>?,
+    workspace: inout DenseWorkspace<Scalar>, between: @Sendable (Range<Int>) -> Void
+  ) {
+    let rows = unsafe input.rows
+    unsafe storage.withUnsafeBufferPointer { parameters in
+      nonisolated(unsafe) let (input, output, way) = unsafe (input, output, way)
+      if unsafe way != nil {
+        unsafe workspace.backwardWeights.packColumns(
+          MatrixView(parameters.baseAddress!, rows: outputs, columns: inputs))
+      }
+      nonisolated(unsafe) let there = unsafe ProductOperands(
+        a: input, weights: packed.weights.unsafePointer, bias: parameters.baseAddress! + outputs * inputs, c: output,
+        start: .bias)
+      nonisolated(unsafe) let back = unsafe way.map {
+        unsafe ProductOperands(
+          a: $0.outputGradient, weights: workspace.backwardWeights.unsafePointer, bias: nil, c: $0.inputGradient,
+          start: .bias)
+      }
+      let split = EvenSplit(rows, parts: workspace.products.parts(ofRows: rows, work: inputs * outputs))
+      let parts = max(1, split.parts)
+      let (team, table) = (workspace.team, kernels.table)
+      nonisolated(unsafe) let scratch = unsafe workspace.products.scratch(0)
+      let stride = workspace.products.scratchStride
+      let width = kernels.geometry.panelWidth
+      team.begin()
+      concurrentParts(parts) { _ in
+        var phases = TeamPhases(team: team)
+        phases.run(split.parts) { part in
+          let (some, scratch) = unsafe (split.range(part), scratch + part * stride)
+          unsafe table.product(there, rows: some, panels: 0..<((outputs + width - 1) / width), scratch: scratch)
+          between(some)
+          guard let back = unsafe back else { return }
+          unsafe table.product(back, rows: some, panels: 0..<((inputs + width - 1) / width), scratch: scratch)
+        }
+        guard let way = unsafe way else { return }
+        phases.run(parts) { part in
+          unsafe addGradient(input, way, part, of: parts, scratch: scratch + part * stride)
+        }
+      }
+    }
+  }
+
+  /// The gradient of the parameters, one part of it.
+  private func addGradient(
+    _ input: MatrixView<Scalar>, _ way: DenseWayBack<Scalar>, _ part: Int, of parts: Int,
+    scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    let operands = unsafe TransposedProductOperands(
+      a: way.outputGradient, b: input, c: MutableMatrixView(way.gradient, rows: outputs, columns: inputs))
+    if let share = unsafe operands.share(part, of: parts) {
+      unsafe kernels.table.transposedProduct(operands, rows: share.rows, columns: share.columns, scratch: scratch)
+    }
+    if part == 0 { unsafe kernels.table.columnSums(way.outputGradient, into: way.gradient + outputs * inputs) }
+  }
+
   /// Y [N, O] = X [N, I] · Wᵀ + b, new. Throws `ShapeError` where the input is not whole rows.
   public func callAsFunction(_ input: [Scalar]) throws(ShapeError) -> [Scalar] {
     if input.count % inputs != 0 {
@@ -141,6 +203,16 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
   }
 }
 
+/// Where the gradients of a dense layer's pass come from and go.
+@unsafe struct DenseWayBack<Scalar: RecurrenceScalar> {
+  /// In, [N, O], once the rows have been there.
+  var outputGradient: MatrixView<Scalar>
+  /// In and out, O·I + O elements: ∂L/∂parameters is added, rows in descending order.
+  var gradient: UnsafeMutablePointer<Scalar>
+  /// Out, [N, I].
+  var inputGradient: MutableMatrixView<Scalar>
+}
+
 /// The weights in the order that the kernels read them. Never changed while shared.
 final class PackedDense<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var weights: PackedWeights<Scalar>
@@ -154,6 +226,7 @@ final class PackedDense<Scalar: RecurrenceScalar>: @unchecked Sendable {
 public struct DenseWorkspace<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   var products: MatrixProducts<Scalar>
   var backwardWeights: PackedWeights<Scalar>
+  let team = ThreadTeam()
 
   init(inputs: Int, outputs: Int, threads: Int, kernels: Kernels<Scalar>) {
     products = MatrixProducts(threads: threads, kernels: kernels)

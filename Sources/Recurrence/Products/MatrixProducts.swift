@@ -14,7 +14,7 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   public let kernels: Kernels<Scalar>
   public let threads: Int
   private let scratch: AlignedBuffer<Scalar>
-  private let scratchStride: Int
+  let scratchStride: Int
   private let smallestSplit: Double
 
   /// - Parameter threads: number of parts that work is split into, from 1 to 1024; 1 never enters Dispatch, nor do
@@ -102,6 +102,16 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
       unsafe table.transposedProduct(operands, rows: rows, columns: columns, scratch: scratch + part * stride)
     }
   }
+
+  // MARK: For passes that split their rows themselves
+
+  /// Parts that rows are worth to be split into, where each costs so many multiply-adds.
+  func parts(ofRows rows: Int, work: Int) -> Int {
+    max(1, min(rows, Double(rows) * Double(work) < smallestSplit ? 1 : threads))
+  }
+
+  /// Memory for one part's products.
+  func scratch(_ part: Int) -> UnsafeMutablePointer<Scalar> { unsafe scratch.unsafePointer + part * scratchStride }
 
   private func check(
     _ a: MatrixView<Scalar>, _ weights: borrowing PackedWeights<Scalar>, bias: UnsafeBufferPointer<Scalar>?,

@@ -43,6 +43,19 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     _ outputs: MatrixView<Scalar>, targets: LossTargets<Scalar>, weights: UnsafePointer<Scalar>? = nil,
     gradient: MutableMatrixView<Scalar>
   ) -> Double {
+    let pass = unsafe begin(outputs, targets: targets, weights: weights, gradient: gradient)
+    // An element costs about a nanosecond.
+    let (count, columns) = unsafe (outputs.rows, outputs.columns)
+    let split = EvenSplit(count, parts: count * columns < 50_000 ? 1 : min(threads, count))
+    concurrentParts(split.parts) { part in unsafe pass.run(split.range(part)) }
+    return unsafe pass.mean()
+  }
+
+  /// The same, rows of which are run by the caller, in parts and on threads as it likes.
+  func begin(
+    _ outputs: MatrixView<Scalar>, targets: LossTargets<Scalar>, weights: UnsafePointer<Scalar>?,
+    gradient: MutableMatrixView<Scalar>
+  ) -> LossPass<Scalar> {
     let (count, columns) = unsafe (outputs.rows, outputs.columns)
     if count > rows { fatalError("outputs: expected at most \(rows) rows, got \(count)") }
     unsafe expectContiguous("outputs", outputs.stride, columns)
@@ -50,38 +63,55 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     if unsafe gradient.rows != count || gradient.columns != columns {
       fatalError("gradient: expected \(count) × \(columns), got \(unsafe gradient.rows) × \(unsafe gradient.columns)")
     }
-    if count == 0 || columns == 0 { return 0 }
-    /// A subnormal weight is zero to the kernels, and must be here.
-    func weight(_ row: Int) -> Double {
-      guard let weights = unsafe weights else { return 1 }
-      return unsafe weights[row].isSubnormal ? 0 : weights[row].asDouble
-    }
-    var total = 0.0
-    for row in 0..<count { total += weight(row) }
-    nonisolated(unsafe) let call = unsafe LossOperands(
-      outputs: outputs.base, targets: targets, weights: weights, sums: sums.unsafePointer,
-      shifts: shifts.unsafePointer, gradient: gradient.base, columns: columns,
-      scale: total == 0 ? 0 : Scalar(1 / total))
-    let table = kernels.table
-    // An element costs about a nanosecond.
-    let split = EvenSplit(count, parts: count * columns < 50_000 ? 1 : min(threads, count))
-    let isOfClasses = if case .classes = unsafe targets { true } else { false }
-    concurrentParts(split.parts) { part in
-      flushingSubnormals { unsafe table.loss(call, rows: split.range(part)) }
-      // Sums of exponentials, of which the loss is the logarithm.
-      if !isOfClasses { return }
-      for row in split.range(part) {
-        unsafe call.sums[row] = unsafe DeterministicMath.log(call.sums[row]) + call.shifts[row]
-      }
-    }
-    if total == 0 { return 0 }
-    var sum = 0.0
-    for row in 0..<count where weight(row) != 0 { sum += unsafe weight(row) * sums.unsafePointer[row] }
-    return sum / total
+    return unsafe LossPass(
+      LossOperands(
+        outputs: outputs.base, targets: targets, weights: weights, sums: sums.unsafePointer,
+        shifts: shifts.unsafePointer, gradient: gradient.base, columns: columns, scale: 0), rows: count, kernels)
   }
 
   private func expectContiguous(_ name: String, _ stride: Int, _ columns: Int) {
     if stride != columns { fatalError("\(name): expected rows one after the other, got a stride of \(stride)") }
+  }
+}
+
+/// One loss, whose rows are run in any order and then averaged.
+@unsafe struct LossPass<Scalar: RecurrenceScalar>: @unchecked Sendable {
+  private var operands: LossOperands<Scalar>
+  private let rows: Int
+  private let kernels: Kernels<Scalar>
+  private var total = 0.0
+
+  fileprivate init(_ operands: LossOperands<Scalar>, rows: Int, _ kernels: Kernels<Scalar>) {
+    unsafe self.operands = unsafe operands
+    unsafe self.rows = rows
+    unsafe self.kernels = kernels
+    for row in 0..<rows { unsafe total += weight(row) }
+    unsafe self.operands.scale = unsafe total == 0 ? 0 : Scalar(1 / total)
+  }
+
+  /// A subnormal weight is zero to the kernels, and must be here.
+  private func weight(_ row: Int) -> Double {
+    guard let weights = unsafe operands.weights else { return 1 }
+    return unsafe weights[row].isSubnormal ? 0 : weights[row].asDouble
+  }
+
+  /// Losses and gradients of some rows.
+  func run(_ rows: Range<Int>) {
+    if unsafe rows.isEmpty || operands.columns == 0 { return }
+    flushingSubnormals { unsafe kernels.table.loss(operands, rows: rows) }
+    // Of classes the kernel leaves sums of exponentials, of which the loss is the logarithm.
+    guard case .classes = unsafe operands.targets else { return }
+    for row in rows {
+      unsafe operands.sums[row] = unsafe DeterministicMath.log(operands.sums[row]) + operands.shifts[row]
+    }
+  }
+
+  /// The mean of all rows, each as much as its weight; 0 where there is nothing.
+  func mean() -> Double {
+    if unsafe total == 0 || operands.columns == 0 { return 0 }
+    var sum = 0.0
+    for row in unsafe 0..<rows where unsafe weight(row) != 0 { sum += unsafe weight(row) * operands.sums[row] }
+    return unsafe sum / total
   }
 }
 

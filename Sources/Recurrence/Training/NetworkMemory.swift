@@ -203,32 +203,46 @@ extension SequenceNetwork {
     return unsafe MatrixView(UnsafeBufferPointer(top), rows: call.batch, columns: units)
   }
 
-  /// Outputs, the loss, and its gradient with respect to the outputs, from what the recurrent stack left.
-  func loss(_ call: NetworkCall<Scalar>, _ memory: inout NetworkMemory<Scalar>) -> Double {
+  /// Outputs, the loss and its gradient with respect to the outputs, from what the recurrent stack left.
+  ///
+  /// - Parameters:
+  ///   - gradient: in and out, ∂loss/∂(output layer's parameters) is added; nil where that is not wanted.
+  ///   - inputGradient: out, ∂loss/∂(what the output layer reads).
+  func loss(
+    _ call: NetworkCall<Scalar>, _ memory: inout NetworkMemory<Scalar>,
+    gradient: UnsafeMutableBufferPointer<Scalar>? = nil, inputGradient: UnsafeMutableBufferPointer<Scalar>? = nil
+  ) -> Double {
     let x = unsafe readOut(call, memory)
-    let outputs = output.outputs
-    let rows = unsafe x.rows
+    let (rows, outputs) = unsafe (x.rows, output.outputs)
     let logits = unsafe MutableMatrixView(memory.logits(rows * outputs), rows: rows, columns: outputs)
-    let gradient = unsafe MutableMatrixView(memory.logitsGradient(rows * outputs), rows: rows, columns: outputs)
-    unsafe output.forward(x, into: logits, workspace: &memory.output)
-    let y = unsafe MatrixView(UnsafePointer(logits.base), rows: rows, columns: outputs)
+    let logitsGradient = unsafe MutableMatrixView(memory.logitsGradient(rows * outputs), rows: rows, columns: outputs)
+    var way: DenseWayBack<Scalar>?
+    if let gradient = unsafe gradient, let inputGradient = unsafe inputGradient {
+      unsafe way = unsafe DenseWayBack(
+        outputGradient: MatrixView(UnsafePointer(logitsGradient.base), rows: rows, columns: outputs),
+        gradient: gradient.baseAddress!,
+        inputGradient: MutableMatrixView(inputGradient, rows: rows, columns: output.inputs))
+    }
     let weights = unsafe rowWeights(call, memory)
+    return unsafe withTargets(call) { targets in
+      guard let targets = unsafe targets else { return 0 }
+      let pass = unsafe memory.loss.begin(
+        MatrixView(UnsafePointer(logits.base), rows: rows, columns: outputs), targets: targets, weights: weights,
+        gradient: logitsGradient)
+      unsafe output.forward(x, into: logits, back: way, workspace: &memory.output) { unsafe pass.run($0) }
+      return unsafe pass.mean()
+    }
+  }
+
+  /// The targets of a call; nil where there are none.
+  private func withTargets(_ call: NetworkCall<Scalar>, _ body: (LossTargets<Scalar>?) -> Double) -> Double {
     switch call.targets {
     case .classes(let classes):
-      return unsafe classes.withUnsafeBufferPointer {
-        guard let base = $0.baseAddress else { return 0 }
-        return unsafe memory.loss.evaluate(y, targets: .classes(base), weights: weights, gradient: gradient)
-      }
-    case .probabilities(let targets):
-      return unsafe targets.withUnsafeBufferPointer {
-        guard let base = $0.baseAddress else { return 0 }
-        return unsafe memory.loss.evaluate(y, targets: .probabilities(base), weights: weights, gradient: gradient)
-      }
-    case .values(let targets):
-      return unsafe targets.withUnsafeBufferPointer {
-        guard let base = $0.baseAddress else { return 0 }
-        return unsafe memory.loss.evaluate(y, targets: .values(base), weights: weights, gradient: gradient)
-      }
+      return unsafe classes.withUnsafeBufferPointer { unsafe body($0.baseAddress.map { unsafe .classes($0) }) }
+    case .probabilities(let values):
+      return unsafe values.withUnsafeBufferPointer { unsafe body($0.baseAddress.map { unsafe .probabilities($0) }) }
+    case .values(let values):
+      return unsafe values.withUnsafeBufferPointer { unsafe body($0.baseAddress.map { unsafe .values($0) }) }
     }
   }
 

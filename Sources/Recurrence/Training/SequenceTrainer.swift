@@ -145,8 +145,9 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
           tape: &tape)
       }
       unsafe copy(carried, to: &states.values)
-      let loss = network.loss(call, &memory)
-      unsafe pullBack(call, x, UnsafeMutableBufferPointer(rebasing: gradient[ranges.output]), carried.count)
+      let loss = unsafe network.loss(
+        call, &memory, gradient: UnsafeMutableBufferPointer(rebasing: gradient[ranges.output]),
+        inputGradient: outputLayerInputGradient(call, carried.count))
       let isEveryStep = memory.use.readout == .everyStep
       // To E itself where passes project it; otherwise to the vectors that were looked up, and from there to E.
       let isProjected = unsafe embedded == nil
@@ -172,28 +173,17 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
     }
   }
 
-  /// Through the output layer: to the gradient of every step's h, or to that of the top layer's final h.
-  private mutating func pullBack(
-    _ call: NetworkCall<Scalar>, _ x: UnsafeBufferPointer<Scalar>, _ gradient: UnsafeMutableBufferPointer<Scalar>,
-    _ stateCount: Int
-  ) {
-    let network = network
-    let (outputs, units) = (network.output.outputs, network.recurrent.units)
-    let input = unsafe network.readOut(call, memory)
-    let rows = unsafe input.rows
-    var target = unsafe memory.hiddenGradient(rows * units)
-    if memory.use.readout == .lastStep {
-      let all = unsafe memory.stateGradients(stateCount)
-      unsafe clear(all)
-      let top = (network.recurrent.layers - 1) * rows * units
-      unsafe target = UnsafeMutableBufferPointer(rebasing: all[top..<(top + rows * units)])
-    }
-    unsafe network.output.backward(
-      input,
-      outputGradient: MatrixView(
-        UnsafeBufferPointer(memory.logitsGradient(rows * outputs)), rows: rows, columns: outputs),
-      gradient: gradient, inputGradient: MutableMatrixView(target, rows: rows, columns: units),
-      workspace: &memory.output)
+  /// Where the output layer's pass leaves the gradient of what it read: that of every step's h, or of the top layer's final
+  /// h, all other final states having none.
+  private func outputLayerInputGradient(
+    _ call: NetworkCall<Scalar>, _ stateCount: Int
+  ) -> UnsafeMutableBufferPointer<Scalar> {
+    let (rows, units) = (call.batch, network.recurrent.units)
+    if memory.use.readout == .everyStep { return unsafe memory.hiddenGradient(call.steps * rows * units) }
+    let all = unsafe memory.stateGradients(stateCount)
+    unsafe clear(all)
+    let top = (network.recurrent.layers - 1) * rows * units
+    return unsafe UnsafeMutableBufferPointer(rebasing: all[top..<(top + rows * units)])
   }
 
   /// All limits, in the order of `ClippingPass`.
@@ -274,7 +264,7 @@ public struct SequenceEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     }
     unsafe copy(carried, to: &states.values)
     shape = (memory.use.readout == .everyStep ? steps * batch : batch, network.output.outputs)
-    return network.loss(call, &memory)
+    return unsafe network.loss(call, &memory)
   }
 
   /// The outputs (logits) of the last pass, [rows, K].
