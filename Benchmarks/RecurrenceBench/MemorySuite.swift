@@ -5,13 +5,15 @@ extension Suite {
   static let memory = Suite(
     name: "memory",
     summary: "one training step in a process of its own: its peak, and what the library says it takes; MiB",
-    shapeLetters: ["T", "B", "I", "H"], cases: memoryCases)
+    shapeLetters: ["T", "B", "I", "H"], keeps: true, cases: memoryCases)
 }
 
 private func memoryCases(_ options: Options) -> [BenchmarkCase] {
   let shapes = options.shapes(ofRank: 4)
   let problems = SequenceProblem.chosen(shapes.isEmpty ? [[128, 32, 1024, 1024]] : shapes)
-  return SequenceVariant.chosen(options, modes: [.train], problems: problems).map { variant in
+  return SequenceVariant.chosen(
+    options, modes: [.train], problems: problems, keeping: options.keeping
+  ).map { variant in
     BenchmarkCase(["memory"] + variant.labelParts.dropFirst()) { () throws(BenchmarkFailure) in
       try measureMemory(variant)
     }

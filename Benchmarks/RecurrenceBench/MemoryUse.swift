@@ -8,7 +8,7 @@ import Recurrence
 struct MemoryUse: Codable {
   /// Largest resident memory of the whole process.
   var peak = 0
-  /// What every step of every sequence keeps for the backward pass.
+  /// What the steps of every sequence that are kept at a time keep for the backward pass.
   var tape = 0
   /// The rest of the tape's allocation: what both passes work in.
   var workspace = 0
@@ -69,7 +69,7 @@ struct MemoryUse: Codable {
     ) throws(BenchmarkFailure) -> MemoryUse {
       let operands = SequenceOperands<C, Scalar>(
         cell, variant.problem, threads: variant.threads, kernels: try requireKernels(variant.set, of: Scalar.self),
-        trains: true)
+        trains: true, keeping: variant.keeping)
       operands.run(variant.mode, repetitions: 1)
       return operands.memoryUse
     }

@@ -22,6 +22,8 @@ extension Options {
         --shapes M,N,K         shapes for matmul, repeatable; each runs as nt, nn and tn
         --shapes T,B,I,H       shapes for infer, train, step (T and B do not count), memory, subnormal and flow
         --threads N[,N]        thread counts, except for peak, bandwidth, activation and step (default 1)
+        --keeping K            memory and train: the tape keeps K steps at a time, and runs the rest again on the way
+                               back (default: it keeps all)
         --isa NAME[,NAME]|all  instruction sets (default: the one this process selected)
         --dtype f32|f64        element type; f32,f64 for both (default: f32, and both for peak)
         --seconds S            seconds of samples per case, warm-up not counted (default 0.5)
@@ -41,7 +43,8 @@ extension Options {
         A sample is the mean over as many calls as fill 200 µs. ms is the median of the samples, ms_min and ms_max
         the extremes, spread is (p90 - p10) / median. cpu is processor time over wall-clock time: below the number
         of threads, other processes took part of the cores, and the line is to be repeated.
-        gflops counts 2·M·N·K and is computed from ms, gflops_best from ms_min.
+        gflops counts 2·M·N·K and is computed from ms, gflops_best from ms_min. What --keeping runs again is not
+        counted twice.
         roof is gflops_best over the best peak. The peak is the rate of independent multiply-adds in registers, for
         the same element type, instruction set and thread count. It is measured before, between and after four slices
         of each case, so that a drifting clock moves both; its largest sample counts.

@@ -22,6 +22,9 @@ struct Options: Sendable {
   /// Thread counts, each in `threadCounts`.
   var threads = [1]
   static let threadCounts = 1...1024
+  /// Steps that the tape keeps at a time in `memory` and `train`, in `keptSteps`; nil where it keeps all.
+  var keeping: Int?
+  static let keptSteps = 1...SequenceProblem.largestSize
   /// The process's own selection where `--isa` says nothing; then not known before `KernelSelection.validate()`.
   var namedInstructionSets: [InstructionSet]?
   /// nil: each suite's own.
@@ -88,7 +91,7 @@ struct Options: Sendable {
   static let memoryChild = "--memory-child"
 
   private static let valued = [
-    memoryChild, "--svg", "--filter", "--shapes", "--threads", "--isa", "--dtype", "--seconds",
+    memoryChild, "--svg", "--filter", "--shapes", "--threads", "--keeping", "--isa", "--dtype", "--seconds",
   ]
 
   private mutating func set(_ name: String, _ value: String) throws(UsageError) {
@@ -98,6 +101,7 @@ struct Options: Sendable {
     case "--svg": svgFile = value
     case "--shapes": shapes.append(try Self.shape(value))
     case "--threads": threads = try Self.pieces(value).map { piece throws(UsageError) in try Self.threadCount(piece) }
+    case "--keeping": keeping = try Self.kept(value)
     case "--isa": namedInstructionSets = try Self.instructionSets(value)
     case "--dtype":
       elementTypes = try Self.pieces(value).map { piece throws(UsageError) in try Self.elementType(piece) }
@@ -129,6 +133,13 @@ struct Options: Sendable {
       throw UsageError("--threads: expected counts from 1 to 1024, got \"\(value)\"")
     }
     return count
+  }
+
+  private static func kept(_ value: String) throws(UsageError) -> Int {
+    guard let steps = Int(value), keptSteps.contains(steps) else {
+      throw UsageError("--keeping: expected a number of steps from 1 to \(keptSteps.upperBound), got \"\(value)\"")
+    }
+    return steps
   }
 
   private static func elementType(_ value: String) throws(UsageError) -> ElementType {

@@ -32,7 +32,8 @@ private struct MakeReady: CellWork {
   ) throws(BenchmarkFailure) -> ReadySequence {
     let (variant, kernels) = (variant, try requireKernels(variant.set, of: Scalar.self))
     let operands = SequenceOperands<C, Scalar>(
-      cell, variant.problem, threads: variant.threads, kernels: kernels, trains: variant.mode.trains)
+      cell, variant.problem, threads: variant.threads, kernels: kernels, trains: variant.mode.trains,
+      keeping: variant.keeping)
     let run: (Int) -> Void = { operands.run(variant.mode, repetitions: $0) }
     return ReadySequence(
       variant: variant, run: run,

@@ -8,6 +8,7 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   let problem: SequenceProblem
   let layer: RecurrentLayer<C, Scalar>
   private let threads: Int
+  private let keeping: Int?
   private let values: SequenceValues
   private let kernels: Kernels<Scalar>
   private let input: [Scalar]
@@ -25,11 +26,13 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   private var stream: RecurrentStream<Scalar>
   private var step: [Scalar]
 
+  /// - Parameter keeping: steps that the tape keeps at a time; nil for all.
   init(
-    _ cell: C, _ problem: SequenceProblem, threads: Int, kernels: Kernels<Scalar>, trains: Bool,
+    _ cell: C, _ problem: SequenceProblem, threads: Int, kernels: Kernels<Scalar>, trains: Bool, keeping: Int? = nil,
     values: SequenceValues = .ordinary
   ) {
     self.problem = problem
+    self.keeping = keeping
     self.values = values
     self.threads = threads
     self.kernels = kernels
@@ -57,7 +60,8 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
     gradient = layer.makeGradient().values
     inputGradients = [Scalar](repeating: 0, count: trains ? rows * problem.inputs : 0)
     workspace = layer.makeWorkspace(steps: trains ? 0 : problem.steps, batch: problem.batch, threads: threads)
-    tape = layer.makeTape(steps: trains ? problem.steps : 0, batch: problem.batch, threads: threads)
+    tape = layer.makeTape(
+      steps: trains ? problem.steps : 0, batch: problem.batch, threads: threads, keeping: keeping)
     stream = layer.makeStream(batch: problem.batch)
     step = [Scalar](repeating: 0, count: problem.batch * problem.units)
   }
@@ -78,7 +82,7 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   /// What the library says of its memory, and the arrays beside it; the peak is left to the process.
   var memoryUse: MemoryUse {
     func bytes(_ arrays: [Scalar]...) -> Int { arrays.reduce(0) { $0 + $1.count } * MemoryLayout<Scalar>.stride }
-    let kept = tape.bytesPerStep * problem.steps * problem.batch
+    let kept = tape.bytesPerStep * tape.keptSteps * problem.batch
     return MemoryUse(
       tape: kept, workspace: tape.byteCount - kept, weights: bytes(layer.parameters.values),
       gradient: bytes(gradient),
@@ -227,14 +231,23 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   /// Gradients of weights and input against those of the same layer in Double with the baseline's kernels.
   ///
   /// Those take a minute for the largest shapes, of which a shorter sequence is checked, with the same weights, kernels
-  /// and number of threads.
+  /// and number of threads, and a tape that keeps the same part of it. Where that is not all, the results must also be,
+  /// to the bit, those of a tape that keeps all.
   private func verifyGradient(_ label: String) throws {
     let short = problem.shortened(toFlops: 4e9 / SequenceMode.train.passes, gates: C.gates.count)
-    let mine =
-      short == problem
-      ? self
-      : SequenceOperands(layer.cell, short, threads: threads, kernels: kernels, trains: true, values: values)
-    if mine !== self { mine.run(.train, repetitions: 1) }
+    func operands(keeping: Int?) -> SequenceOperands {
+      let operands = SequenceOperands(
+        layer.cell, short, threads: threads, kernels: kernels, trains: true, keeping: keeping, values: values)
+      operands.run(.train, repetitions: 1)
+      return operands
+    }
+    let mine = short == problem ? self : operands(keeping: short.keeping(keeping, of: problem))
+    if keeping != nil {
+      let whole = operands(keeping: nil)
+      if mine.results != whole.results || mine.outputs != whole.outputs {
+        throw BenchmarkFailure.wrongResult(label, "other bits than with a tape that keeps all steps")
+      }
+    }
     let wide = SequenceOperands<C, Double>(
       layer.cell, short, threads: 1, kernels: try requireKernels(.baseline, of: Double.self), trains: true,
       values: values)

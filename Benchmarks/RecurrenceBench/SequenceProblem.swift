@@ -24,6 +24,12 @@ struct SequenceProblem: Sendable, Equatable {
     return SequenceProblem(steps: steps, batch: min(batch, max(1, rows / steps)), inputs: inputs, units: units)
   }
 
+  /// Steps for a tape to keep, in the proportion in which it keeps `kept` of another problem's: at least one, and fewer
+  /// than all of two or more where it kept fewer than all.
+  func keeping(_ kept: Int?, of other: SequenceProblem) -> Int? {
+    kept.map { max(1, $0 * steps / other.steps) }
+  }
+
   /// Single steps of one sequence, one of each size of input and state. `shapes` have T and B too, which do not count.
   static func chosenSteps(_ shapes: [[Int]]) -> [SequenceProblem] {
     let sizes =

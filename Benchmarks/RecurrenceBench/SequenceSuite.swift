@@ -6,7 +6,7 @@ extension Suite {
     shapeLetters: ["T", "B", "I", "H"], picture: .roofline, cases: { sequenceCases(.infer, $0) })
   static let train = Suite(
     name: "train", summary: "forward, and backward to weights, input and initial state",
-    shapeLetters: ["T", "B", "I", "H"], picture: .roofline, cases: { sequenceCases(.train, $0) })
+    shapeLetters: ["T", "B", "I", "H"], keeps: true, picture: .roofline, cases: { sequenceCases(.train, $0) })
   static let step = Suite(
     name: "step", summary: "one step of a stream, B = 1; percentiles are of batches of \(StepTimes.batch) steps",
     shapeLetters: ["T", "B", "I", "H"], picture: .roofline, cases: { sequenceCases(.step, $0) })
@@ -16,7 +16,9 @@ private func sequenceCases(_ mode: SequenceMode, _ options: Options) -> [Benchma
   let shapes = options.shapes(ofRank: 4)
   let problems = mode == .step ? SequenceProblem.chosenSteps(shapes) : SequenceProblem.chosen(shapes)
   let threads = mode == .step ? [1] : options.threads
-  return SequenceVariant.chosen(options, threads: threads, modes: [mode], problems: problems).map { variant in
+  return SequenceVariant.chosen(
+    options, threads: threads, modes: [mode], problems: problems, keeping: mode.trains ? options.keeping : nil
+  ).map { variant in
     BenchmarkCase(variant.labelParts) { () throws(BenchmarkFailure) in
       let ready = try variant.ready()
       let (time, roof) = ready.measureWithRoof(options.seconds)

@@ -18,9 +18,12 @@ struct SequenceVariant: Sendable, Equatable {
   let type: ElementType
   let set: InstructionSet
   let threads: Int
+  /// Steps that the tape of `train` keeps at a time; nil where it keeps all, and where there is no tape.
+  let keeping: Int?
 
   var labelParts: [String] {
     [mode.rawValue, cell.rawValue, problem.name, type.rawValue, set.rawValue, "threads=\(threads)"]
+      + (keeping.map { ["keeping=\($0)"] } ?? [])
   }
 
   var label: String { labelParts.joined(separator: "/") }
@@ -36,9 +39,10 @@ struct SequenceVariant: Sendable, Equatable {
       .integer("H", problem.units),
       .integer("threads", threads),
       .text("isa", set.rawValue),
-    ]
+    ] + (keeping.map { [.integer("keeping", $0)] } ?? [])
   }
 
+  /// Of each result once: what is run again because the tape did not keep it is a price and no work.
   var flops: Double { mode.passes * problem.flops(gates: cell.gates) }
 
   /// What must be done, and the weights that must be read for it.
@@ -65,12 +69,15 @@ struct SequenceVariant: Sendable, Equatable {
     let (rows, inputs, units) = (
       Double(problem.steps) * Double(problem.batch), Double(problem.inputs), Double(problem.units)
     )
-    let planes = Double(cell.gates)
+    let (planes, size) = (Double(cell.gates), type == .f64 ? 8.0 : 4)
     let weights = planes * units * (inputs + units)
-    // Training keeps the states and a plane for each gate and one more, and has gradients of inputs and outputs.
-    let elements =
-      mode.trains ? rows * (2 * inputs + (6 + planes) * units) + 4 * weights : rows * (inputs + units) + 2 * weights
-    return elements * (type == .f64 ? 8 : 4)
+    guard mode.trains else { return (rows * (inputs + units) + 2 * weights) * size }
+    // Training keeps the states and a plane for each gate and one more, and has gradients of inputs and outputs. A tape
+    // that keeps fewer steps has so many of all planes, and the states before each of its windows.
+    let kept = Double(min(problem.steps, keeping ?? problem.steps))
+    let windows = (Double(problem.steps) / kept).rounded(.up)
+    let tape = Double(problem.batch) * (kept * (4 + planes) + windows * 2) * units
+    return (rows * 2 * (inputs + units) + tape + 4 * weights) * size
   }
 }
 
@@ -78,10 +85,12 @@ extension SequenceVariant {
   /// Every combination of what the options and a suite choose, in the order of cases: problems change fastest, then cells,
   /// modes, threads, element types, and instruction sets last.
   ///
-  /// - Parameter threads: nil for those of the options.
+  /// - Parameters:
+  ///   - threads: nil for those of the options.
+  ///   - keeping: as `SequenceVariant.keeping`.
   static func chosen(
     _ options: Options, threads: [Int]? = nil, modes: [SequenceMode], cells: [BenchCell] = BenchCell.allCases,
-    problems: [SequenceProblem]
+    problems: [SequenceProblem], keeping: Int? = nil
   ) -> [SequenceVariant] {
     options.instructionSets.flatMap { set in
       (options.elementTypes ?? [.f32]).flatMap { type in
@@ -89,7 +98,8 @@ extension SequenceVariant {
           modes.flatMap { mode in
             cells.flatMap { cell in
               problems.map { problem in
-                SequenceVariant(mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads)
+                SequenceVariant(
+                  mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads, keeping: keeping)
               }
             }
           }
@@ -98,9 +108,11 @@ extension SequenceVariant {
     }
   }
 
-  /// The same with another problem.
+  /// The same with another problem, of which the tape keeps the same part.
   func with(_ problem: SequenceProblem) -> SequenceVariant {
-    SequenceVariant(mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads)
+    SequenceVariant(
+      mode: mode, cell: cell, problem: problem, type: type, set: set, threads: threads,
+      keeping: problem.keeping(keeping, of: self.problem))
   }
 }
 
@@ -108,9 +120,10 @@ extension SequenceVariant {
   /// What `label` says, of any shape: the inverse of `label`.
   init(label: String) throws(BenchmarkFailure) {
     let parts = label.split(separator: "/", omittingEmptySubsequences: false).map(String.init)
-    guard parts.count == 6 else {
+    guard (6...7).contains(parts.count) else {
       throw BenchmarkFailure(
-        "expected six parts, such as infer/lstm/100x32x128x128/f32/x86-64-v4/threads=1, got \(parts.count)")
+        "expected six parts, such as infer/lstm/100x32x128x128/f32/x86-64-v4/threads=1, and of train perhaps keeping=N; "
+          + "got \(parts.count)")
     }
     mode = try Self.part(parts[0], "mode", of: SequenceMode.self)
     cell = try Self.part(parts[1], "cell", of: BenchCell.self)
@@ -121,15 +134,25 @@ extension SequenceVariant {
     self.problem = problem
     type = try Self.part(parts[3], "dtype", of: ElementType.self)
     set = try Self.part(parts[4], "isa", of: InstructionSet.self)
-    guard let threads = Int(parts[5].trimmingPrefix("threads=")), parts[5] == "threads=\(threads)",
-      Options.threadCounts.contains(threads)
-    else {
-      throw BenchmarkFailure("threads: expected threads=N, N from 1 to 1024, got \"\(parts[5])\"")
+    threads = try Self.number(parts[5], "threads", in: Options.threadCounts)
+    keeping = parts.count == 7 ? try Self.number(parts[6], "keeping", in: Options.keptSteps) : nil
+    if keeping != nil && !mode.trains {
+      throw BenchmarkFailure("keeping: expected train, since \(mode.rawValue) has no tape, got \"\(label)\"")
     }
-    self.threads = threads
     if mode == .step && (problem.steps, problem.batch, threads) != (1, 1, 1) {
       throw BenchmarkFailure("step: expected T = 1, B = 1 and one thread, got \"\(label)\"")
     }
+  }
+
+  /// "threads=2", for example.
+  private static func number(
+    _ text: String, _ name: String, in range: ClosedRange<Int>
+  ) throws(BenchmarkFailure) -> Int {
+    guard let number = Int(text.trimmingPrefix("\(name)=")), text == "\(name)=\(number)", range.contains(number) else {
+      throw BenchmarkFailure(
+        "\(name): expected \(name)=N, N from \(range.lowerBound) to \(range.upperBound), got \"\(text)\"")
+    }
+    return number
   }
 
   private static func part<Value: RawRepresentable<String> & CaseIterable>(

@@ -12,6 +12,8 @@ struct Suite: Sendable {
   let summary: String
   /// The letters of one `--shapes` argument that this suite takes, such as ["M", "N", "K"]; empty where it takes none.
   var shapeLetters: [String] = []
+  /// Whether `--keeping` has a say in its cases.
+  var keeps = false
   /// What `--svg` draws of its records; nil where there is nothing to see.
   var picture: Picture?
   let cases: @Sendable (Options) -> [BenchmarkCase]

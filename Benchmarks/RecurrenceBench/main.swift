@@ -20,6 +20,10 @@ func runSuites(_ options: Options) throws -> Int32 {
   if chosen.allSatisfy({ $0.1.isEmpty }) {
     throw UsageError("no case matches --filter \(options.filters.joined(separator: ",")); --list prints them all")
   }
+  if options.keeping != nil, let (other, _) = chosen.first(where: { !$0.0.keeps && !$0.1.isEmpty }) {
+    let known = Suite.all.filter(\.keeps).map(\.name).joined(separator: " and ")
+    throw UsageError("--keeping: expected cases of \(known) alone, chosen by --filter, got some of \(other.name)")
+  }
   if options.listsCases {
     for (_, cases) in chosen { for wanted in cases { reporter.print(wanted.label) } }
     return 0

@@ -1,5 +1,6 @@
 """Peak resident memory of one training step, each in a process of its own: the whole process, less one that only starts
-(recurrence-bench) or only imports the library (PyTorch)."""
+(recurrence-bench) or only imports the library (PyTorch). Ours twice: with a tape that keeps all steps, and with one that
+keeps some of them and runs the others again."""
 import json
 import os
 import statistics
@@ -11,12 +12,13 @@ from setup import HERE, environment
 
 CELLS = ("rnn", "lstm", "gru")
 SHAPE = (128, 32, 1024, 1024)
+KEEPING = 32
 TIMES = 3
 
 
 def run(options, raw):
-    measures = {"ours": _ours, "torch": _torch}
-    chosen = ["ours"] + [key for key in options.peers if key in measures]
+    measures = {"ours": _ours, "ours-keeping": _ours_keeping, "torch": _torch}
+    chosen = ["ours", "ours-keeping"] + [key for key in options.peers if key in measures]
     for cell in (cell for cell in options.cells if cell in CELLS):
         row = Row("memory", cell, SHAPE, options.threads)
         for key in chosen:
@@ -28,7 +30,7 @@ def run(options, raw):
             net = statistics.median(one["peak_bytes"] - one["baseline_bytes"] for one in found)
             middle = next(one for one in found if one["peak_bytes"] - one["baseline_bytes"] == net)
             raw.add(row, key, middle)
-            print(f"{row.name:34} {key:6} {net / 2**20:8.1f} MiB above {middle['baseline_bytes'] / 2**20:.1f}",
+            print(f"{row.name:34} {key:12} {net / 2**20:8.1f} MiB above {middle['baseline_bytes'] / 2**20:.1f}",
                   flush=True)
 
 
@@ -41,10 +43,14 @@ def _answer(command, what, options, variables):
     return json.loads(ended.stdout)
 
 
-def _ours(row, options):
+def _ours(row, options, *more):
     return _answer(
         [options.bench, "--filter", f"{row.mode}/{row.cell}/", "--shapes", ",".join(map(str, row.shape)),
-         "--isa", options.isa, "--threads", row.threads, "--json"], row.name, options, {})
+         "--isa", options.isa, "--threads", row.threads, "--json", *more], row.name, options, {})
+
+
+def _ours_keeping(row, options):
+    return _ours(row, options, "--keeping", KEEPING)
 
 
 def _torch(row, options):

@@ -121,18 +121,30 @@ def _memory(campaigns):
     rows = {row: answers for campaign in campaigns for row, answers in campaign.memory.items()}
     if not rows:
         return ""
-    table = [["cell", "T, B, I, H", "ours, MiB", "of which tape", "PyTorch, MiB", "ratio", "baselines: ours, PyTorch"]]
+    table = [["cell", "T, B, I, H", "measured", "MiB", "of which tape", "PyTorch, MiB", "ratio",
+              "baselines: ours, PyTorch"]]
     for row, answers in rows.items():
-        net = {key: (answer["peak_bytes"] - answer["baseline_bytes"]) / 2**20 for key, answer in answers.items()}
-        base = {key: f"{answer['baseline_bytes'] / 2**20:.0f}" for key, answer in answers.items()}
-        tape = answers.get("ours", {}).get("tape_bytes")
-        table.append([
-            row.cell, ", ".join(map(str, row.shape)), f"{net['ours']:.1f}" if "ours" in net else "",
-            f"{tape / 2**20:.1f}" if tape else "", f"{net['torch']:.1f}" if "torch" in net else "",
-            f"{net['torch'] / net['ours']:.2f}" if len(net) == 2 else "",
-            f"{base.get('ours', '')}, {base.get('torch', '')}"])
+        # Campaigns from before tapes that keep fewer steps have no answers of one. Where all of ours failed, PyTorch's
+        # figure still has its line.
+        ours = [answers[key] for key in ("ours", "ours-keeping") if key in answers] or [None]
+        table += [_memory_line(row, answer, answers.get("torch")) for answer in ours]
     return ("### Memory\n\nPeak resident memory of one training step: a process that runs it, less one that only "
-            "starts or imports the library.\n\n" + _rows(table))
+            "starts or imports the library. A tape that keeps some of the steps runs the others again on the way back, "
+            "with the same results.\n\n" + _rows(table))
+
+
+def _memory_line(row, ours, torch):
+    net = [(answer["peak_bytes"] - answer["baseline_bytes"]) / 2**20 if answer else None for answer in (ours, torch)]
+    base = [f"{answer['baseline_bytes'] / 2**20:.0f}" if answer else "" for answer in (ours, torch)]
+    kept = f", keeping {ours['keeping']} of {row.shape[0]} steps" if ours and "keeping" in ours else ""
+    return [
+        row.cell, ", ".join(map(str, row.shape)), f"ours{kept}" if ours else "", _mebibytes(net[0]),
+        _mebibytes(ours["tape_bytes"] / 2**20) if ours else "", _mebibytes(net[1]),
+        f"{net[1] / net[0]:.2f}" if all(net) else "", ", ".join(base)]
+
+
+def _mebibytes(value):
+    return f"{value:.1f}" if value else ""
 
 
 def _failures(campaigns):
