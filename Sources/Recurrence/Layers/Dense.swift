@@ -148,7 +148,7 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
           start: .bias)
       }
       let split = EvenSplit(rows, parts: workspace.products.parts(ofRows: rows, work: inputs * outputs))
-      let parts = max(1, split.parts)
+      let parts = split.parts
       let (team, table) = (workspace.team, kernels.table)
       nonisolated(unsafe) let scratch = unsafe workspace.products.scratch(0)
       let stride = workspace.products.scratchStride
@@ -156,7 +156,7 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
       team.begin()
       concurrentParts(parts) { _ in
         var phases = TeamPhases(team: team)
-        phases.run(split.parts) { part in
+        phases.run(parts) { part in
           let (some, scratch) = unsafe (split.range(part), scratch + part * stride)
           unsafe table.product(there, rows: some, panels: 0..<((outputs + width - 1) / width), scratch: scratch)
           between(some)
