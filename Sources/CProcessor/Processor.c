@@ -99,5 +99,11 @@ void recurrence_restore_subnormals(uint64_t mode) { (void)mode; }
 #endif
 
 #include <sched.h>
+#include <time.h>
 
 void recurrence_yield(void) { sched_yield(); }
+
+void recurrence_nap(void) {
+  const struct timespec time = {.tv_sec = 0, .tv_nsec = 50000};
+  nanosleep(&time, NULL);
+}

@@ -50,6 +50,8 @@ static inline void recurrence_pause(void) {
 
 // Lets another thread have this processor.
 void recurrence_yield(void);
+// Lets all others have it, for some 50 µs.
+void recurrence_nap(void);
 
 // Sets bytes. The ways that Swift has of saying so visit every byte, with a call for each, in a debug build.
 static inline void recurrence_set_bytes(void *memory, uint8_t value, uint64_t count) {

@@ -72,7 +72,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
         unsafe memory.control?.openRatios(step, place, chunk, schedule)
         unsafe watch(step, place)
       } else {
-        // The product of the step after, ending in the backward of this one.
+        // The product of the step after, then the backward of this one.
         unsafe run(product, .backward, step, rows: count(t))
       }
       // Before clipping, which would make an infinity a number.

@@ -7,7 +7,7 @@ import RecurrenceKernels
 //       for each layer:
 //         pre-activations of the chunk ← bias + input · Wᵀ                    one product, or one for each step
 //         for each step t of the chunk:
-//           pre-activations of t += h_{t−1} · Uᵀ, ending in the cell's step
+//           pre-activations of t += h_{t−1} · Uᵀ, then the cell's step
 //
 // Every thread runs all of it for its own sequences.
 

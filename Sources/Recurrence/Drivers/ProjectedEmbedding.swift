@@ -23,30 +23,30 @@ import RecurrenceKernels
   /// [V]: the number of a symbol. [V]: the symbol of a number. [T·B]: numbers of rows, in the order of the schedule.
   private let numbers, occurring, rows: UnsafeMutablePointer<Int32>
   private let slab: AlignedBuffer<Scalar>
-  private let at: (vectors: Int, projected: Int, gradients: Int, vectorGradients: Int, scratch: Int)
+  private let at: (vectors: Int, projected: Int, gradients: Int, vectorGradients: Int)
 
   /// Whether a table for each symbol is less work than a product for each row: for half as many symbols as rows.
   ///
   /// Of the most rows that a pass may have: the choice shows in the bits of gradients, so that passes of one trainer must
   /// not differ in it.
-  static func pays(symbols: Int, steps: Int, batch: Int) -> Bool { symbols <= steps * batch / 2 }
+  static func pays(symbols: Int, rows: Int) -> Bool { symbols <= rows / 2 }
 
-  init(_ shape: StackShape<Scalar>, symbols: Int, steps: Int, batch: Int, isTraining: Bool) {
+  /// - Parameter rows: most rows of a pass, T·B.
+  init(_ shape: StackShape<Scalar>, symbols: Int, rows count: Int, isTraining: Bool) {
     self.symbols = symbols
     inputs = shape.inputs
     columns = shape.plan.inputs.count * shape.units
     var plan = SlabPlan<Scalar>()
-    var at = (vectors: 0, projected: 0, gradients: 0, vectorGradients: 0, scratch: 0)
+    var at = (vectors: 0, projected: 0, gradients: 0, vectorGradients: 0)
     at.vectors = plan.reserve(symbols, inputs)
     at.projected = plan.reserve(symbols, columns)
     at.gradients = plan.reserve(isTraining ? symbols : 0, columns)
     at.vectorGradients = plan.reserve(isTraining ? symbols : 0, inputs)
-    at.scratch = plan.reserve(shape.kernels.geometry.productScratch)
     self.at = at
     slab = AlignedBuffer(count: plan.count)
     unsafe numbers = .allocate(capacity: symbols)
     unsafe occurring = .allocate(capacity: symbols)
-    unsafe rows = .allocate(capacity: steps * batch)
+    unsafe rows = .allocate(capacity: count)
   }
 
   deinit {
@@ -63,7 +63,6 @@ import RecurrenceKernels
   /// D, [count, columns].
   private var gradients: UnsafeMutablePointer<Scalar> { unsafe base + at.gradients }
   private var vectorGradients: UnsafeMutablePointer<Scalar> { unsafe base + at.vectorGradients }
-  private var scratch: UnsafeMutablePointer<Scalar> { unsafe base + at.scratch }
 
   /// Numbers of the rows from one on, in the order of the schedule.
   func rows(from row: Int) -> UnsafePointer<Int32> { unsafe UnsafePointer(rows + row) }
@@ -78,25 +77,21 @@ import RecurrenceKernels
     _ memory: SequenceMemory<Scalar>
   ) {
     unsafe number(given, memory.schedule)
-    for number in 0..<count {
-      unsafe (vectors + number * inputs)
-        .update(from: embedding + Int(occurring[number]) * inputs, count: inputs)
+    for index in 0..<count {
+      unsafe (vectors + index * inputs).update(from: embedding + Int(occurring[index]) * inputs, count: inputs)
     }
     let operands = unsafe ProductOperands(
       a: MatrixView(UnsafePointer(vectors), rows: count, columns: inputs), weights: weights.w(0),
       bias: weights.bias(0) + memory.shape.plan.inputs.lowerBound * memory.shape.units,
       c: MutableMatrixView(projected, rows: count, columns: columns), start: .bias)
-    flushingSubnormals {
-      unsafe memory.shape.kernels.table.product(
-        operands, rows: 0..<count, panels: 0..<panels(columns, memory.shape), scratch: scratch)
-    }
+    unsafe run(operands, memory)
   }
 
   /// Rows of padded steps have no number: their symbols are not looked at.
   private func number(_ given: UnsafeBufferPointer<Int32>, _ schedule: RowSchedule) {
     for symbol in 0..<symbols { unsafe numbers[symbol] = -1 }
-    for j in 0..<schedule.batch {
-      for t in 0..<schedule.length(j) { unsafe numbers[Int(given[t * schedule.batch + schedule.row(j)])] = 0 }
+    for t in 0..<schedule.steps {
+      for j in 0..<schedule.count(t) { unsafe numbers[Int(given[t * schedule.batch + schedule.row(j)])] = 0 }
     }
     count = 0
     for symbol in 0..<symbols where unsafe numbers[symbol] == 0 {
@@ -112,9 +107,20 @@ import RecurrenceKernels
     }
   }
 
-  private func panels(_ columns: Int, _ shape: StackShape<Scalar>) -> Int {
-    let width = shape.kernels.geometry.panelWidth
-    return (columns + width - 1) / width
+  /// A product with one row for each symbol that occurs.
+  private func run(_ operands: ProductOperands<Scalar>, _ memory: SequenceMemory<Scalar>) {
+    nonisolated(unsafe) let operands = unsafe operands
+    let (depth, width) = unsafe (operands.a.columns, operands.c.columns)
+    let threads = usefulThreads(memory.use.threads, count, width, depth, smallestSplit: memory.smallestSplit)
+    let rows = EvenSplit(count, parts: max(1, min(threads, count)))
+    let panelWidth = memory.shape.kernels.geometry.panelWidth
+    concurrentParts(rows.parts) { part in
+      flushingSubnormals {
+        unsafe memory.shape.kernels.table.product(
+          operands, rows: rows.range(part), panels: 0..<((width + panelWidth - 1) / panelWidth),
+          scratch: memory.productScratch(part))
+      }
+    }
   }
 
   // MARK: Backwards
@@ -130,7 +136,7 @@ import RecurrenceKernels
     return min(lines.lowerBound * 16, columns)..<min(lines.upperBound * 16, columns)
   }
 
-  /// D += δ of some rows, the columns of one thread.
+  /// D += δ of some rows, some columns.
   ///
   /// - Parameters:
   ///   - δ: [rows, columns], the columns that the input reaches.
@@ -146,7 +152,7 @@ import RecurrenceKernels
     unsafe MutableMatrixView(gradients + range.lowerBound, rows: count, columns: range.count, stride: columns)
   }
 
-  /// dW += Dᵀ · E, the rows of one thread, which has summed those columns of D.
+  /// dW += Dᵀ · E, some rows, whose columns of D are whole.
   func addInputWeights(
     _ gradient: UnsafeMutablePointer<Scalar>, share: Range<Int>, _ shape: StackShape<Scalar>,
     scratch: UnsafeMutablePointer<Scalar>
@@ -171,15 +177,14 @@ import RecurrenceKernels
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func addVectorGradients(
-    to target: UnsafeMutablePointer<Scalar>, packedW: UnsafePointer<Scalar>, _ shape: StackShape<Scalar>
+    to target: UnsafeMutablePointer<Scalar>, packedW: UnsafePointer<Scalar>, _ memory: SequenceMemory<Scalar>
   ) {
     let operands = unsafe ProductOperands(
       a: MatrixView(UnsafePointer(gradients), rows: count, columns: columns), weights: packedW, bias: nil,
       c: MutableMatrixView(vectorGradients, rows: count, columns: inputs), start: .bias)
+    unsafe run(operands, memory)
     flushingSubnormals {
-      unsafe shape.kernels.table.product(
-        operands, rows: 0..<count, panels: 0..<panels(inputs, shape), scratch: scratch)
-      unsafe shape.kernels.table.addRows(
+      unsafe memory.shape.kernels.table.addRows(
         MatrixView(UnsafePointer(vectorGradients), rows: count, columns: inputs), UnsafePointer(occurring),
         to: MutableMatrixView(target, rows: symbols, columns: inputs))
     }

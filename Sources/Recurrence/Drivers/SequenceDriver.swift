@@ -100,7 +100,7 @@ extension SequenceMemory {
     unsafe recorder?.recordInitialGradients(hiddenGradient, otherGradient, batch: schedule.batch)
     guard let given = unsafe call.inputGradient else { return }
     if let embedding {
-      unsafe embedding.addVectorGradients(to: given, packedW: backwardW(0), shape)
+      unsafe embedding.addVectorGradients(to: given, packedW: backwardW(0), self)
     } else if !schedule.isUniform {
       nonisolated(unsafe) let gradient = unsafe given
       inParts { [self] _, rows in
@@ -109,7 +109,7 @@ extension SequenceMemory {
     }
   }
 
-  /// Steps that the tape holds, chunk by chunk. Threads start once, and go from one phase to the next together.
+  /// Steps of one segment, chunk by chunk. Threads start once, and go from one phase to the next together.
   ///
   /// - Parameter parameters: what is to be packed before the first chunk of a pass; nil after that.
   private func backward(
@@ -119,8 +119,9 @@ extension SequenceMemory {
     nonisolated(unsafe) let parameters = unsafe parameters
     let steps = unsafe steps.lowerBound..<max(steps.lowerBound, min(steps.upperBound, call.steps ?? steps.upperBound))
     let sharesUnits = splitsUnits && isLong && !isWatched && control == nil && lags == nil
-    let parts = isLong ? max(1, min(use.threads, schedule.batch)) : 1
-    let threads = sharesUnits ? use.threads : max(parts, gradientParts(of: steps))
+    let parts = parts
+    let wantsGradient = unsafe call.gradient != nil
+    let threads = sharesUnits ? use.threads : max(parts, wantsGradient ? gradientParts(of: steps) : 1)
     inTeam(threads) { [self] thread, phases in
       if let parameters = unsafe parameters { unsafe packBackwardWeights(parameters, &phases) }
       var end = steps.upperBound
@@ -136,7 +137,7 @@ extension SequenceMemory {
               .run(chunk, tapeStart: steps.lowerBound, call)
           }
         }
-        if unsafe call.gradient == nil { continue }
+        if !wantsGradient { continue }
         let blocks = min(threads, gradientParts(of: chunk))
         phases.run(blocks) { block in
           unsafe WeightGradients(memory: self, part: block, parts: blocks)
@@ -154,7 +155,7 @@ extension SequenceMemory {
 
   /// W and U in the order that the way back reads them. Done for every pass: parameters may have changed since.
   ///
-  /// In two blocks, or in one where there is a staging memory, of which there is but one.
+  /// In two blocks, or in one where U needs the staging memory, of which there is but one.
   private func packBackwardWeights(_ parameters: UnsafePointer<Scalar>, _ phases: inout TeamPhases) {
     let needsStaging = shape.plan.recurrent.contains { !shape.plan.isInOrder($0) }
     phases.run(needsStaging ? 1 : 2) { block in
@@ -188,6 +189,9 @@ extension SequenceMemory {
   /// Whether a pass is long enough to be split between threads.
   private var isLong: Bool { shape.work * Double(schedule.offset(schedule.steps)) >= smallestSplit }
 
+  /// Parts that the batch is split into.
+  private var parts: Int { isLong ? max(1, min(use.threads, schedule.batch)) : 1 }
+
   /// Calls `body(thread, phases)` on threads that meet in phases.
   private func inTeam(_ threads: Int, _ body: @Sendable (Int, inout TeamPhases) -> Void) {
     team.begin()
@@ -201,7 +205,7 @@ extension SequenceMemory {
 
   /// Calls `body(part, sequences)` for each thread's sequences.
   private func inParts(_ body: @Sendable (Int, Range<Int>) -> Void) {
-    let parts = isLong ? max(1, min(use.threads, schedule.batch)) : 1
+    let parts = parts
     concurrentParts(parts) { [self] part in
       flushingSubnormals { body(part, rows(ofPart: part, of: parts)) }
     }

@@ -44,13 +44,19 @@ package final class ThreadTeam: Sendable {
     }
   }
 
-  /// Spins, for a step is shorter than a thread's sleep; and gives its processor away where the wait is long, for then the
-  /// other thread may be without one.
+  /// Spins, for most phases are shorter than a thread's sleep; gives its processor away where the wait is longer, for then
+  /// the other thread may be without one; and naps where it is long, for then there is less to do than there are threads.
   private func wait(until blocks: Int) {
     var spins = 0
     while ended.load(ordering: .acquiring) < blocks {
       spins += 1
-      if spins < 4096 { recurrence_pause() } else { recurrence_yield() }
+      if spins < 4096 {
+        recurrence_pause()
+      } else if spins < 4352 {
+        recurrence_yield()
+      } else {
+        recurrence_nap()
+      }
     }
   }
 }

@@ -2,8 +2,7 @@ import RecurrenceKernels
 
 /// The products over all rows of a chunk: dW, dU, db, and the gradients of unit parameters.
 ///
-/// One thread's part of them: some rows or columns of each. Threads start once for all the products of a chunk; they share
-/// no output, so that none waits for another.
+/// One part of them: some rows or columns of each. Parts share no output, so that none waits for another.
 struct WeightGradients<Scalar: RecurrenceScalar> {
   let memory: SequenceMemory<Scalar>
   let part: Int
@@ -43,7 +42,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
       unsafe embedding.add(
         δ(layer, count: count, position: inputs.lowerBound, planes: inputs.count), row: first, share: share,
         shape.kernels)
-      // The last chunk of the pass, after which this thread's columns are whole.
+      // The last chunk of the pass: these columns are whole, whoever summed them in the chunks before.
       if chunk.lowerBound == 0 {
         unsafe embedding.addInputWeights(
           gradient + shape.offsets[0].w, share: share, shape, scratch: memory.productScratch(part))

@@ -133,6 +133,15 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
     workspace: inout DenseWorkspace<Scalar>, between: @Sendable (Range<Int>) -> Void
   ) {
     let rows = unsafe input.rows
+    // Of so few rows products are split by columns, each by itself.
+    if rows < 2 * kernels.geometry.tileRows * workspace.products.threads {
+      unsafe forward(input, into: output, workspace: &workspace)
+      between(0..<rows)
+      guard let way = unsafe way else { return }
+      return unsafe backward(
+        input, outputGradient: way.outputGradient, gradient: way.gradient, inputGradient: way.inputGradient,
+        workspace: &workspace)
+    }
     unsafe storage.withUnsafeBufferPointer { parameters in
       nonisolated(unsafe) let (input, output, way) = unsafe (input, output, way)
       if unsafe way != nil {
@@ -150,22 +159,21 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
       let split = EvenSplit(rows, parts: workspace.products.parts(ofRows: rows, work: inputs * outputs))
       let parts = split.parts
       let (team, table) = (workspace.team, kernels.table)
-      nonisolated(unsafe) let scratch = unsafe workspace.products.scratch(0)
-      let stride = workspace.products.scratchStride
+      let scratch = unsafe workspace.products.partScratch
       let width = kernels.geometry.panelWidth
       team.begin()
       concurrentParts(parts) { _ in
         var phases = TeamPhases(team: team)
         phases.run(parts) { part in
-          let (some, scratch) = unsafe (split.range(part), scratch + part * stride)
-          unsafe table.product(there, rows: some, panels: 0..<((outputs + width - 1) / width), scratch: scratch)
+          let some = split.range(part)
+          unsafe table.product(there, rows: some, panels: 0..<((outputs + width - 1) / width), scratch: scratch[part])
           between(some)
           guard let back = unsafe back else { return }
-          unsafe table.product(back, rows: some, panels: 0..<((inputs + width - 1) / width), scratch: scratch)
+          unsafe table.product(back, rows: some, panels: 0..<((inputs + width - 1) / width), scratch: scratch[part])
         }
         guard let way = unsafe way else { return }
         phases.run(parts) { part in
-          unsafe addGradient(input, way, part, of: parts, scratch: scratch + part * stride)
+          unsafe addGradient(input, way, part, of: parts, scratch: scratch[part])
         }
       }
     }
@@ -181,7 +189,9 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
     if let share = unsafe operands.share(part, of: parts) {
       unsafe kernels.table.transposedProduct(operands, rows: share.rows, columns: share.columns, scratch: scratch)
     }
-    if part == 0 { unsafe kernels.table.columnSums(way.outputGradient, into: way.gradient + outputs * inputs) }
+    if part == 0 {
+      unsafe kernels.table.columnSums(way.outputGradient, into: way.gradient.baseAddress! + outputs * inputs)
+    }
   }
 
   /// Y [N, O] = X [N, I] · Wᵀ + b, new. Throws `ShapeError` where the input is not whole rows.
@@ -208,7 +218,7 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
   /// In, [N, O], once the rows have been there.
   var outputGradient: MatrixView<Scalar>
   /// In and out, O·I + O elements: ∂L/∂parameters is added, rows in descending order.
-  var gradient: UnsafeMutablePointer<Scalar>
+  var gradient: UnsafeMutableBufferPointer<Scalar>
   /// Out, [N, I].
   var inputGradient: MutableMatrixView<Scalar>
 }

@@ -67,7 +67,10 @@ extension StackShape {
     try checkSizes(steps: steps, batch: batch, memory, name)
     unsafe try checkInput("input", buffers.input.count, memory, steps, batch)
     if memory.embedding != nil {
-      try ShapeError.check("symbols", unsafe buffers.symbols?.count ?? 0, is: ("T", steps), ("B", batch))
+      guard let symbols = unsafe buffers.symbols else {
+        throw ShapeError("input", expected: "symbols, which this memory projects", actual: "vectors")
+      }
+      try ShapeError.check("symbols", symbols.count, is: ("T", steps), ("B", batch))
     }
     if let outputs = unsafe buffers.outputs {
       try ShapeError.check("outputs", outputs.count, is: ("T", steps), ("B", batch), ("H", units))

@@ -14,7 +14,7 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   public let kernels: Kernels<Scalar>
   public let threads: Int
   private let scratch: AlignedBuffer<Scalar>
-  let scratchStride: Int
+  private let scratchStride: Int
   private let smallestSplit: Double
 
   /// - Parameter threads: number of parts that work is split into, from 1 to 1024; 1 never enters Dispatch, nor do
@@ -110,8 +110,8 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     max(1, min(rows, Double(rows) * Double(work) < smallestSplit ? 1 : threads))
   }
 
-  /// Memory for one part's products.
-  func scratch(_ part: Int) -> UnsafeMutablePointer<Scalar> { unsafe scratch.unsafePointer + part * scratchStride }
+  /// Memory for the products of parts.
+  var partScratch: PartScratch<Scalar> { unsafe PartScratch(base: scratch.unsafePointer, stride: scratchStride) }
 
   private func check(
     _ a: MatrixView<Scalar>, _ weights: borrowing PackedWeights<Scalar>, bias: UnsafeBufferPointer<Scalar>?,
@@ -129,4 +129,12 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   private func expect(_ what: StaticString, _ actual: Int, toBe expected: Int, _ source: StaticString) {
     if actual != expected { fatalError("\(what): expected \(expected) (\(source)), got \(actual)") }
   }
+}
+
+/// Memory for the products of parts, valid while its owner lives.
+@unsafe struct PartScratch<Scalar: RecurrenceScalar>: @unchecked Sendable {
+  fileprivate let base: UnsafeMutablePointer<Scalar>
+  fileprivate let stride: Int
+
+  subscript(part: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + part * stride }
 }

@@ -52,6 +52,8 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   }
 
   /// The same, rows of which are run by the caller, in parts and on threads as it likes.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func begin(
     _ outputs: MatrixView<Scalar>, targets: LossTargets<Scalar>, weights: UnsafePointer<Scalar>?,
     gradient: MutableMatrixView<Scalar>
@@ -96,6 +98,8 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   }
 
   /// Losses and gradients of some rows.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func run(_ rows: Range<Int>) {
     if unsafe rows.isEmpty || operands.columns == 0 { return }
     flushingSubnormals { unsafe kernels.table.loss(operands, rows: rows) }
@@ -107,6 +111,8 @@ public struct LossEvaluator<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   }
 
   /// The mean of all rows, each as much as its weight; 0 where there is nothing.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func mean() -> Double {
     if unsafe total == 0 || operands.columns == 0 { return 0 }
     var sum = 0.0

@@ -55,16 +55,14 @@ struct NetworkMemory<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     parameterCount = network.parameterCount
     let (steps, batch) = (use.steps, use.batch)
     let (units, width) = (network.recurrent.units, network.recurrent.inputs)
-    if let symbols = network.embedding?.symbols,
-      ProjectedEmbedding<Scalar>.pays(symbols: symbols, steps: steps, batch: batch)
-    {
-      passes.embedding = ProjectedEmbedding(
-        shape, symbols: symbols, steps: steps, batch: batch, isTraining: isTraining)
+    var plan = SlabPlan<Scalar>()
+    let positions = plan.product(steps, batch)
+    if let symbols = network.embedding?.symbols, ProjectedEmbedding<Scalar>.pays(symbols: symbols, rows: positions) {
+      passes.embedding = ProjectedEmbedding(shape, symbols: symbols, rows: positions, isTraining: isTraining)
     }
     let looksUp = network.embedding != nil && passes.embedding == nil
-    var plan = SlabPlan<Scalar>()
     var at = Offsets()
-    let rows = use.readout == .everyStep ? plan.product(steps, batch) : batch
+    let rows = use.readout == .everyStep ? positions : batch
     let stateCount = network.recurrent.shape.stateCount(batch: batch)
     if looksUp { at.embedded = plan.reserve(steps, batch, width) }
     at.hidden = plan.reserve(steps, batch, units)
@@ -220,7 +218,7 @@ extension SequenceNetwork {
     if let gradient = unsafe gradient, let inputGradient = unsafe inputGradient {
       unsafe way = unsafe DenseWayBack(
         outputGradient: MatrixView(UnsafePointer(logitsGradient.base), rows: rows, columns: outputs),
-        gradient: gradient.baseAddress!,
+        gradient: gradient,
         inputGradient: MutableMatrixView(inputGradient, rows: rows, columns: output.inputs))
     }
     let weights = unsafe rowWeights(call, memory)

@@ -80,10 +80,10 @@ public import CProcessor
       unsafe store(cell.operand(input(u, count)), .operand, u, count)
     }
 
-    /// Asks for what the tape holds of a row to come, which lies beyond L2.
+    /// Asks for what the tape holds of a later row, which lies beyond L2.
     @inlinable @inline(__always)
     func prefetchTape(_ u: Int) {
-      let later = unsafe row &+ 4
+      let later = unsafe row &+ FusedCellKernel.rowsAhead
       for plane in 0..<C.savedPlanes {
         let (base, stride) = unsafe step.pointee.source(.saved(plane))
         unsafe recurrence_prefetch(base + (later &* stride &+ u))
@@ -134,6 +134,9 @@ public import CProcessor
     }
   }
 
+  /// Rows from the one at hand to the one that is asked for.
+  @inlinable @inline(__always) static var rowsAhead: Int { 4 }
+
   // The loop over rows and vectors, five times: as a closure of one shared loop, the body was called for every vector.
 
   @inlinable @inline(never)
@@ -174,7 +177,7 @@ public import CProcessor
       let row = unsafe Row(step, row: r)
       var u = units.lowerBound
       while u + V.lanes <= units.upperBound {
-        unsafe row.prefetchTape(u)
+        if r &+ rowsAhead < rows.upperBound { unsafe row.prefetchTape(u) }
         unsafe row.backward(cell, u, V.lanes)
         u += V.lanes
       }

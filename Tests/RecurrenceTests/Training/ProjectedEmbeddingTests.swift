@@ -108,6 +108,28 @@ struct ProjectedEmbeddingTests {
     }
   }
 
+  /// Several chunks of δ, the last one short, and an output layer that is split.
+  @Test("threads and a tape that keeps some steps change no bit", arguments: [nil, [90, 7, 0, 90, 61]])
+  func threads(lengths: [Int]?) throws {
+    let copies = 6
+    let shape = NetworkShape(
+      steps: 90, batch: 5 * copies, symbols: Self.symbols, inputs: 9, units: 40, layers: 2, outputs: 50,
+      lengths: lengths.map { lengths in (0..<(5 * copies)).map { lengths[$0 % 5] } })
+    var random = SeededRandom()
+    let problem = NetworkProblem<Float>(shape, states: 1, &random)
+    let network: SequenceNetwork<GRU, Float> = shape.network(GRU())
+    func result(_ threads: Int, keeping: Int?) throws -> NetworkResult<Float> {
+      var trainer = SequenceTrainer(
+        network, .sgd, steps: shape.steps, batch: shape.batch, ragged: true, threads: threads, keeping: keeping)
+      return try trainer.solve(problem)
+    }
+    let one = try result(1, keeping: nil)
+    for (threads, keeping) in [(2, nil), (3, nil), (1, 7), (2, 40)] as [(Int, Int?)] {
+      let difference = try result(threads, keeping: keeping).difference(from: one)
+      #expect(difference == nil, "\(threads) threads, keeping \(keeping ?? 90), seed \(SuiteSettings.seed)")
+    }
+  }
+
   @Test("recording finds a vector that is not finite at the step and row that reads it, and changes no bit")
   func recorded() throws {
     let shape = NetworkShape(steps: 9, batch: 4, symbols: Self.symbols, lengths: [9, 8, 4, 7])
