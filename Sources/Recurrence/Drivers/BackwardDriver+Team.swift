@@ -51,8 +51,7 @@ extension BackwardDriver {
     _ layer: Int, _ chunk: Range<Int>, _ call: BackwardCall<Scalar>, _ phases: inout TeamPhases
   ) {
     guard let operands = unsafe inputProduct(layer, chunk.lowerBound, steps: chunk.count, chunk, call) else { return }
-    let width = shape.kernels.geometry.panelWidth
-    let panels = EvenSplit((shape.inputs(of: layer) + width - 1) / width, parts: memory.use.threads)
+    let panels = EvenSplit(shape.kernels.geometry.panels(shape.inputs(of: layer)), parts: memory.use.threads)
     phases.run(panels.parts) { block in
       unsafe shape.kernels.table.product(
         operands, rows: 0..<operands.c.rows, panels: panels.range(block), scratch: memory.productScratch(part))

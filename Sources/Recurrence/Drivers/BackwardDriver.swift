@@ -189,8 +189,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
   /// ∂L/∂(input of the layer) ← δ · W: for the layer below, or for the caller.
   private func pullBackInput(_ layer: Int, _ chunk: Range<Int>, _ call: BackwardCall<Scalar>) {
     let isWhole = rows.count == schedule.batch
-    let width = shape.kernels.geometry.panelWidth
-    let panels = (shape.inputs(of: layer) + width - 1) / width
+    let panels = shape.kernels.geometry.panels(shape.inputs(of: layer))
     var t = chunk.lowerBound
     while t < chunk.upperBound {
       let steps = isWhole ? chunk.count : 1

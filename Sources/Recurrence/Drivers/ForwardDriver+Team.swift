@@ -70,8 +70,8 @@ extension ForwardDriver {
     let gates = unsafe gates(chunk.lowerBound, chunk)
     let projection = unsafe memory.projection(
       layer, weights, UnsafePointer(input.pointer(chunk.lowerBound, self)), rows: chunk.count, gates: gates)
-    let width = shape.kernels.geometry.panelWidth
-    let panels = EvenSplit((shape.plan.inputs.count * shape.units + width - 1) / width, parts: blocks)
+    let panels = EvenSplit(
+      shape.kernels.geometry.panels(shape.plan.inputs.count * shape.units), parts: blocks)
     phases.run(blocks) { block in
       unsafe shape.kernels.table.product(
         projection, rows: 0..<chunk.count, panels: panels.range(block), scratch: memory.productScratch(part))

@@ -156,9 +156,8 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       unsafe fillUnreached(gates, rows: count, layer)
       let operands = unsafe memory.projection(
         layer, weights, UnsafePointer(input.pointer(t, self)), rows: count, gates: gates)
-      let width = shape.kernels.geometry.panelWidth
       unsafe shape.kernels.table.product(
-        operands, rows: 0..<count, panels: 0..<((plan.inputs.count * shape.units + width - 1) / width),
+        operands, rows: 0..<count, panels: 0..<shape.kernels.geometry.panels(plan.inputs.count * shape.units),
         scratch: memory.productScratch(part))
       t += steps
     }

@@ -113,11 +113,11 @@ import RecurrenceKernels
     let (depth, width) = unsafe (operands.a.columns, operands.c.columns)
     let threads = usefulThreads(memory.use.threads, count, width, depth, smallestSplit: memory.smallestSplit)
     let rows = EvenSplit(count, parts: max(1, min(threads, count)))
-    let panelWidth = memory.shape.kernels.geometry.panelWidth
+    let panels = memory.shape.kernels.geometry.panels(width)
     concurrentParts(rows.parts) { part in
       flushingSubnormals {
         unsafe memory.shape.kernels.table.product(
-          operands, rows: rows.range(part), panels: 0..<((width + panelWidth - 1) / panelWidth),
+          operands, rows: rows.range(part), panels: 0..<panels,
           scratch: memory.productScratch(part))
       }
     }
@@ -128,12 +128,6 @@ import RecurrenceKernels
   /// D ← 0.
   func clearGradients() {
     unsafe clear(UnsafeMutableBufferPointer(start: gradients, count: count * columns))
-  }
-
-  /// Columns that one of some threads sums, whole cache lines of 16 Floats.
-  func share(_ part: Int, of parts: Int) -> Range<Int> {
-    let lines = EvenSplit((columns + 15) / 16, parts: parts).range(part)
-    return min(lines.lowerBound * 16, columns)..<min(lines.upperBound * 16, columns)
   }
 
   /// D += δ of some rows, some columns.

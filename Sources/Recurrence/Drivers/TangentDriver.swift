@@ -69,14 +69,13 @@ struct TangentDriver<Scalar: RecurrenceScalar> {
     _ x: UnsafePointer<Scalar>, _ columns: Int, _ packed: UnsafePointer<Scalar>, _ positions: Range<Int>,
     to gates: UnsafeMutablePointer<Scalar>
   ) {
-    let width = shape.kernels.geometry.panelWidth
     let operands = unsafe ProductOperands(
       a: MatrixView(x, rows: rows.count, columns: columns), weights: packed, bias: nil,
       c: MutableMatrixView(
         gates + positions.lowerBound * shape.units, rows: rows.count, columns: positions.count * shape.units,
         stride: shape.gateStride), start: .accumulate)
     unsafe shape.kernels.table.product(
-      operands, rows: 0..<rows.count, panels: 0..<((positions.count * shape.units + width - 1) / width),
+      operands, rows: 0..<rows.count, panels: 0..<shape.kernels.geometry.panels(positions.count * shape.units),
       scratch: memory.productScratch(part))
   }
 

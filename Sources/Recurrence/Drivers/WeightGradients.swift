@@ -38,7 +38,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     let first = schedule.offset(chunk.lowerBound)
     if layer == 0, let embedding = memory.embedding {
       let inputs = shape.plan.inputs
-      let share = embedding.share(part, of: parts)
+      let share = columnShare(part, of: parts, columns: embedding.columns)
       unsafe embedding.add(
         δ(layer, count: count, position: inputs.lowerBound, planes: inputs.count), row: first, share: share,
         shape.kernels)
@@ -140,12 +140,11 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     _ layer: Int, _ count: Int, position: Int, planes: Int, to sums: UnsafeMutablePointer<Scalar>
   ) {
     let all = unsafe δ(layer, count: count, position: position, planes: planes)
-    // Whole cache lines of sums, 16 Floats.
-    let lines = unsafe EvenSplit((all.columns + 15) / 16, parts: parts).range(part)
-    let (first, end) = unsafe (lines.lowerBound * 16, min(lines.upperBound * 16, all.columns))
-    if first >= end { return }
+    let share = unsafe columnShare(part, of: parts, columns: all.columns)
+    if share.isEmpty { return }
     unsafe shape.kernels.table.columnSums(
-      MatrixView(all.base + first, rows: count, columns: end - first, stride: all.stride), into: sums + first)
+      MatrixView(all.base + share.lowerBound, rows: count, columns: share.count, stride: all.stride),
+      into: sums + share.lowerBound)
   }
 
   /// C += Aᵀ · B, this part of it.

@@ -160,16 +160,16 @@ public struct Dense<Scalar: RecurrenceScalar>: Sendable {
       let parts = split.parts
       let (team, table) = (workspace.team, kernels.table)
       let scratch = unsafe workspace.products.partScratch
-      let width = kernels.geometry.panelWidth
+      let geometry = kernels.geometry
       team.begin()
       concurrentParts(parts) { _ in
         var phases = TeamPhases(team: team)
         phases.run(parts) { part in
           let some = split.range(part)
-          unsafe table.product(there, rows: some, panels: 0..<((outputs + width - 1) / width), scratch: scratch[part])
+          unsafe table.product(there, rows: some, panels: 0..<geometry.panels(outputs), scratch: scratch[part])
           between(some)
           guard let back = unsafe back else { return }
-          unsafe table.product(back, rows: some, panels: 0..<((inputs + width - 1) / width), scratch: scratch[part])
+          unsafe table.product(back, rows: some, panels: 0..<geometry.panels(inputs), scratch: scratch[part])
         }
         guard let way = unsafe way else { return }
         phases.run(parts) { part in

@@ -60,7 +60,7 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     nonisolated(unsafe) let scratch = unsafe scratch.unsafePointer
     let stride = scratchStride
     let rows = unsafe c.rows
-    let panels = unsafe (c.columns + kernels.geometry.panelWidth - 1) / kernels.geometry.panelWidth
+    let panels = unsafe kernels.geometry.panels(c.columns)
     // Rows are split while every part keeps two full tiles; below that, panels.
     let threads = unsafe usefulThreads(threads, c.rows, c.columns, a.columns, smallestSplit: smallestSplit)
     if rows >= 2 * kernels.geometry.tileRows * threads || panels == 1 {

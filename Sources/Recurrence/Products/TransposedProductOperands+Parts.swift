@@ -31,3 +31,14 @@ extension TransposedProductOperands {
 func usefulThreads(_ threads: Int, _ m: Int, _ n: Int, _ k: Int, smallestSplit: Double) -> Int {
   Double(m) * Double(n) * Double(k) < smallestSplit ? 1 : threads
 }
+
+/// The columns of a matrix that one of `parts` parts sums: whole cache lines of 16 Floats, so that no two parts write to one.
+func columnShare(_ part: Int, of parts: Int, columns: Int) -> Range<Int> {
+  let lines = EvenSplit((columns + 15) / 16, parts: parts).range(part)
+  return min(lines.lowerBound * 16, columns)..<min(lines.upperBound * 16, columns)
+}
+
+extension KernelGeometry {
+  /// Panels that so many columns of a product take, the last one perhaps in part.
+  func panels(_ columns: Int) -> Int { (columns + panelWidth - 1) / panelWidth }
+}
