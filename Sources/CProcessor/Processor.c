@@ -107,3 +107,14 @@ void recurrence_nap(void) {
   const struct timespec time = {.tv_sec = 0, .tv_nsec = 50000};
   nanosleep(&time, NULL);
 }
+
+#if defined(__linux__)
+#include <sys/mman.h>
+
+void recurrence_advise_huge_pages(void *memory, uint64_t count) { madvise(memory, count, MADV_HUGEPAGE); }
+#else
+void recurrence_advise_huge_pages(void *memory, uint64_t count) {
+  (void)memory;
+  (void)count;
+}
+#endif

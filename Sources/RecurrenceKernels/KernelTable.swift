@@ -86,14 +86,27 @@ public protocol KernelTable<Scalar>: Sendable {
   public let transposedColumnBlock: Int
   /// Scalars of scratch memory for `KernelTable.product`, per thread.
   public let productScratch: Int
-  /// Scalars of scratch memory for `KernelTable.transposedProduct`, per thread.
+  /// Scalars of scratch memory for `KernelTable.transposedProduct`, per thread, of any number of columns.
   public let transposedScratch: Int
+  @usableFromInline let transposedPanelScratch: Int
   /// Scalars of scratch memory for `Observation`.
   public let observationScratch: Int
   /// Elements that recorded cells are run on at a time.
   public let programBlock: Int
   /// Whether multiply-adds round once.
   public let isFused: Bool
+
+  /// Columns of whole panels that hold `columns`.
+  @inlinable public func paddedColumns(_ columns: Int) -> Int {
+    (columns &+ panelWidth &- 1) / panelWidth &* panelWidth
+  }
+
+  /// Scalars of scratch memory for `KernelTable.transposedProduct` of so many columns, per thread; of two products that
+  /// share A, the sum of both, each padded to whole panels.
+  @inlinable public func transposedScratch(columns: Int) -> Int {
+    let spared = max(0, transposedColumnBlock &- paddedColumns(columns)) / panelWidth
+    return transposedScratch &- spared &* transposedPanelScratch
+  }
 
   /// Scalars of scratch memory for recorded cells of `registers` registers, per thread.
   @inlinable public func programScratch(registers: Int) -> Int { 2 &* registers &* programBlock }
@@ -109,6 +122,7 @@ public protocol KernelTable<Scalar>: Sendable {
     transposedColumnBlock = TileGeometry<V>.columnBlock
     productScratch = TileGeometry<V>.productScratch
     transposedScratch = TileGeometry<V>.transposedScratch
+    transposedPanelScratch = TileGeometry<V>.packedPanelStride
     observationScratch = V.lanes * V.lanes
     programBlock = PointwiseProgramKernel<V>.block
     isFused = V.isFused

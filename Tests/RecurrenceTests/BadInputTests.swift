@@ -191,6 +191,7 @@ enum TableMisuse: String, Misuse {
   case misalignedPackedRows, misalignedPackedColumns, misalignedWeights
   case productScratch, rowsBeyond, rowsBefore, panelsBeyond, panelsBefore
   case transposedScratch, transposedRowsBeyond, transposedRowsBefore, columnsBeyond, columnsBefore
+  case someColumnsOfTwo, rowsOfSecondB, rowsOfSecondC, columnsOfSecondC
 
   var words: [String] {
     switch self {
@@ -201,7 +202,10 @@ enum TableMisuse: String, Misuse {
     case .productScratch, .transposedScratch: ["scratch", "64-byte"]
     case .rowsBeyond, .rowsBefore, .transposedRowsBeyond, .transposedRowsBefore: ["rows"]
     case .panelsBeyond, .panelsBefore: ["panels"]
-    case .columnsBeyond, .columnsBefore: ["columns"]
+    case .columnsBeyond, .columnsBefore, .someColumnsOfTwo: ["columns"]
+    case .rowsOfSecondB: ["rows of b", "4"]
+    case .rowsOfSecondC: ["rows of c", "4"]
+    case .columnsOfSecondC: ["columns of c", "4"]
     }
   }
 
@@ -225,6 +229,10 @@ enum TableMisuse: String, Misuse {
     case .transposedRowsBefore: unsafe transposed(rows: -1..<1)
     case .columnsBeyond: unsafe transposed(columns: 0..<6)
     case .columnsBefore: unsafe transposed(columns: -1..<1)
+    case .someColumnsOfTwo: unsafe transposed(columns: 0..<4, second: (3, (2, 5)))
+    case .rowsOfSecondB: unsafe transposed(second: (4, (2, 5)))
+    case .rowsOfSecondC: unsafe transposed(second: (3, (4, 5)))
+    case .columnsOfSecondC: unsafe transposed(second: (3, (2, 4)))
     }
   }
 
@@ -244,12 +252,20 @@ enum TableMisuse: String, Misuse {
   }
 
   @unsafe private func transposed(
-    rows: Range<Int> = 0..<2, columns: Range<Int> = 0..<5, scratch: UnsafeMutablePointer<Float>? = nil
+    rows: Range<Int> = 0..<2, columns: Range<Int> = 0..<5, scratch: UnsafeMutablePointer<Float>? = nil,
+    second: (rowsOfB: Int, c: (rows: Int, columns: Int))? = nil
   ) {
     let a = unsafe MatrixView(UnsafePointer(ample), rows: 3, columns: 2)
     let b = unsafe MatrixView(UnsafePointer(ample), rows: 3, columns: 5)
+    var operands = unsafe TransposedProductOperands(a: a, b: b, c: amplyHeld)
+    if let second {
+      unsafe operands.second = unsafe (
+        MatrixView(UnsafePointer(ample), rows: second.rowsOfB, columns: 5),
+        MutableMatrixView(ample, rows: second.c.rows, columns: second.c.columns)
+      )
+    }
     unsafe Kernels<Float>.selected.table.transposedProduct(
-      TransposedProductOperands(a: a, b: b, c: amplyHeld), rows: rows, columns: columns, scratch: scratch ?? ample)
+      operands, rows: rows, columns: columns, scratch: scratch ?? ample)
   }
 }
 

@@ -27,6 +27,10 @@ import Testing
     kernels.run(checkTransposed, checkTransposed)
   }
 
+  @Test(arguments: KernelCase.all) func pairsOfTransposedProductsCrossBlocks(_ kernels: KernelCase) {
+    kernels.run(checkPairs, checkPairs)
+  }
+
   @Test(arguments: KernelCase.all) func bothPackingsAgree(_ kernels: KernelCase) {
     kernels.run(checkPackings, checkPackings)
   }
@@ -54,11 +58,13 @@ import Testing
         let c = GuardedMatrix(before, rows: m, columns: n, stride: n + 1, placement: .endOfPage)
         for part in [0..<(m / 3), (m / 3)..<m] {
           let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: g.productScratch))
+          var operands = unsafe ProductOperands(
+            a: left.view, weights: UnsafePointer(packed.pointer), bias: UnsafePointer(added.pointer),
+            c: c.mutableView, start: start)
+          // Few rows heed it; no bit depends on it.
+          unsafe operands.descending = start == .accumulate
           unsafe kernels.table.product(
-            ProductOperands(
-              a: left.view, weights: UnsafePointer(packed.pointer), bias: UnsafePointer(added.pointer),
-              c: c.mutableView, start: start),
-            rows: part, panels: 0..<((n + g.panelWidth - 1) / g.panelWidth), scratch: scratch.pointer)
+            operands, rows: part, panels: 0..<((n + g.panelWidth - 1) / g.panelWidth), scratch: scratch.pointer)
           complaints.note(scratch.damage, context + " scratch")
         }
         complaints.note(c.damage, context + " around c")
@@ -84,7 +90,7 @@ import Testing
       let right = GuardedMatrix<Scalar>(b, rows: k, columns: n, placement: .endOfPage)
       let c = GuardedMatrix(before, rows: m, columns: n, stride: n + 1, placement: .endOfPage)
       for (rows, columns) in [(0..<(m / 2), 0..<n), ((m / 2)..<m, 0..<(n / 3)), ((m / 2)..<m, (n / 3)..<n)] {
-        let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: g.transposedScratch))
+        let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: g.transposedScratch(columns: n)))
         unsafe kernels.table.transposedProduct(
           TransposedProductOperands(a: left.view, b: right.view, c: c.mutableView), rows: rows, columns: columns,
           scratch: scratch.pointer)
@@ -92,6 +98,47 @@ import Testing
       }
       complaints.note(c.damage, context + " around c")
       complaints.note(firstDifference(c.values, from: expected, columns: n), context)
+      withExtendedLifetime((left, right)) {}
+    }
+  }
+
+  /// Two products of one A, whose columns fit the block of B side by side, exactly or not at all.
+  private func checkPairs<Scalar: TestScalar>(_ kernels: Kernels<Scalar>) {
+    let g = kernels.geometry
+    let model = ChainModel(kernels)
+    let widths = [
+      (g.panelWidth + 1, g.lanes - 1), (g.transposedColumnBlock - g.panelWidth, g.panelWidth),
+      (g.transposedColumnBlock - g.panelWidth, g.panelWidth + 1), (1, g.transposedColumnBlock),
+    ]
+    var complaints = Complaints()
+    for (index, (first, second)) in widths.enumerated() {
+      let (m, k) = index == 0 ? (g.transposedRowBlock + 1, g.depthBlock + 7) : (g.tileRows + 2, 9)
+      var random = SeededRandom(stream: 930_000 + index)
+      let a: [Scalar] = random.array(k * m, .wide)
+      let left = GuardedMatrix<Scalar>(a, rows: k, columns: m, stride: m + 1, placement: .endOfPage)
+      let b: [[Scalar]] = [first, second].map { random.array(k * $0, .wide) }
+      let before: [[Scalar]] = [first, second].map { random.array(m * $0, .wide) }
+      let right = zip(b, [first, second]).map {
+        GuardedMatrix<Scalar>($0, rows: k, columns: $1, stride: $1 + 2, placement: .endOfPage)
+      }
+      let c = zip(before, [first, second]).map {
+        GuardedMatrix<Scalar>($0, rows: m, columns: $1, stride: $1 + 1, placement: .endOfPage)
+      }
+      let columns = g.paddedColumns(first) + g.paddedColumns(second)
+      for rows in [0..<(m / 3), (m / 3)..<m] {
+        let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: g.transposedScratch(columns: columns)))
+        unsafe kernels.table.transposedProduct(
+          TransposedProductOperands(
+            a: left.view, b: right[0].view, c: c[0].mutableView, second: (right[1].view, c[1].mutableView)),
+          rows: rows, columns: 0..<first, scratch: scratch.pointer)
+        complaints.note(scratch.damage, "\(kernels.label) columns \(first), \(second): scratch")
+      }
+      for (which, n) in [first, second].enumerated() {
+        let context = "\(kernels.label) columns \(first), \(second), product \(which)"
+        let expected = model.transposedProduct(a, b[which], start: before[which], m: m, n: n, k: k)
+        complaints.note(c[which].damage, context + " around c")
+        complaints.note(firstDifference(c[which].values, from: expected, columns: n), context)
+      }
       withExtendedLifetime((left, right)) {}
     }
   }

@@ -58,6 +58,9 @@ static inline void recurrence_set_bytes(void *memory, uint8_t value, uint64_t co
   __builtin_memset(memory, value, count);
 }
 
+// Asks for pages as large as there are, where the system gives them to who asks. Without effect elsewhere.
+void recurrence_advise_huge_pages(void *memory, uint64_t count);
+
 // Asks for the cache line at `address`, which need not be valid memory, to be brought near.
 static inline void recurrence_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
 // The same, but no nearer than the second-level cache.

@@ -29,12 +29,22 @@ struct CellPlan: Sendable {
   /// `inputs`, and each of `recurrent`, in the fewest runs. Found once: passes allocate nothing.
   let inputRuns: [Run]
   let recurrentRuns: [[Run]]
+  /// All positions, in the fewest runs whose gradients of weights are made of the same products.
+  let weightRuns: [WeightRun]
 
   /// Neighbouring positions that hold neighbouring gates.
   struct Run: Sendable {
     let position: Int
     let gate: Int
     var count: Int
+  }
+
+  /// Neighbouring positions that hold neighbouring gates, and what their pre-activations are products of.
+  struct WeightRun: Sendable {
+    var run: Run
+    let readsInput: Bool
+    /// The stage whose recurrent weights they are sums of; nil for none.
+    let stage: Int?
   }
 
   init<C: Cell>(_ cell: C.Type) {
@@ -76,6 +86,7 @@ struct CellPlan: Sendable {
     recurrent = second.isEmpty ? [starts[3]..<starts[5]] : [starts[3]..<starts[5], second]
     inputRuns = Self.runs(inputs, gate)
     recurrentRuns = recurrent.map { [gate] in Self.runs($0, gate) }
+    weightRuns = Self.weightRuns(inputs, recurrent, gate)
     self.gates = gates.count
     apartGates = apart
     gateNames = gates.map(\.name)
@@ -112,6 +123,27 @@ struct CellPlan: Sendable {
     }
     return runs
   }
+
+  private static func weightRuns(_ inputs: Range<Int>, _ recurrent: [Range<Int>], _ gate: [Int]) -> [WeightRun] {
+    var runs: [WeightRun] = []
+    for place in gate.indices {
+      let next = WeightRun(
+        run: Run(position: place, gate: gate[place], count: 1), readsInput: inputs.contains(place),
+        stage: recurrent.firstIndex { $0.contains(place) })
+      if let last = runs.last, last.readsInput == next.readsInput, last.stage == next.stage,
+        last.run.gate + last.run.count == gate[place]
+      {
+        runs[runs.count - 1].run.count += 1
+      } else {
+        runs.append(next)
+      }
+    }
+    return runs
+  }
+
+  /// Whether consecutive steps read the recurrent weights in turned order, each first what the one before read last. Of
+  /// two stages, the weights of one are gone from the caches when those of the other have been read.
+  func turnsAround(at t: Int) -> Bool { planes.stages == 1 && t % 2 == 1 }
 
   /// First column of each plane, in the cell's order, for planes of `units` units.
   func columns(units: Int) -> InlineArray<8, Int> {

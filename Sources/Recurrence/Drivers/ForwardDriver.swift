@@ -220,6 +220,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       previousHidden: t > chunk.lowerBound ? UnsafePointer(output.pointer(t - 1, self)) : nil,
       hidden: output.pointer(t, self))
     unsafe result.count = steps.count
+    unsafe result.product.descending = shape.plan.turnsAround(at: t)
     unsafe result.gatesAdvance = rows.count * shape.gateStride
     unsafe result.hiddenAdvance = unsafe steps.count > 1 ? output.pointer(t + 1, self) - output.pointer(t, self) : 0
     guard let tapeStart else { return unsafe result }
@@ -279,6 +280,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     for layer in 0..<shape.layers {
       unsafe copyRows(memory.hidden(layer), to: memory.checkpointHidden(segment, layer), width: shape.units)
       unsafe copyRows(memory.other(layer), to: memory.checkpointOther(segment, layer), width: shape.otherStride)
+      beginTape(layer)
     }
   }
 
@@ -286,7 +288,14 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     for layer in 0..<shape.layers {
       unsafe copyRows(memory.checkpointHidden(segment, layer), to: memory.hidden(layer), width: shape.units)
       unsafe copyRows(memory.checkpointOther(segment, layer), to: memory.other(layer), width: shape.otherStride)
+      beginTape(layer)
     }
+  }
+
+  /// h before the tape's first step goes before those that follow, so that h_{t−1} of all steps is one matrix.
+  private func beginTape(_ layer: Int) {
+    unsafe copyRows(
+      memory.hidden(layer), to: memory.tapeHidden(layer) - schedule.batch * shape.units, width: shape.units)
   }
 
   // MARK: Outputs

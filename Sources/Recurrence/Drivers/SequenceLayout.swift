@@ -32,7 +32,7 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   private(set) var packedInput = 0
 
   // The tape.
-  /// h, other states and saved planes of all its steps, layer after layer.
+  /// h before its first step and after all its steps, other states and saved planes of all its steps, layer after layer.
   private(set) var tapeHidden = 0, tapeOther = 0, tapeSaved = 0
   /// States before each segment's first step.
   private(set) var checkpoints = 0
@@ -62,7 +62,10 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     let affordable = Self.quotient(524_288, batch, shape.gradientStride, layers, size)
     gradientChunk = max(1, min(use.tapeSteps ?? 0, max(512 / max(1, batch), affordable)))
     let geometry = shape.kernels.geometry
-    productScratchStride = (max(geometry.productScratch, geometry.transposedScratch) + 15) / 16 * 16
+    // Gradients of W and U are taken together: see `WeightGradients`.
+    let columns = (0..<layers).reduce(0) { max($0, geometry.paddedColumns(shape.inputs(of: $1))) }
+    let transposedScratch = geometry.transposedScratch(columns: columns + geometry.paddedColumns(units))
+    productScratchStride = (max(geometry.productScratch, transposedScratch) + 15) / 16 * 16
     programScratchStride = (geometry.programScratch(registers: shape.cell.registers) + 15) / 16 * 16
 
     var plan = SlabPlan<Scalar>()
@@ -93,6 +96,8 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   private mutating func reserveTape(_ steps: Int, _ plan: inout SlabPlan<Scalar>) {
     let (layers, batch, units) = (shape.layers, use.batch, shape.units)
     tapeHidden = plan.reserve(layers, steps, batch, units)
+    // What follows is of the same array.
+    _ = plan.reserve(layers, batch, units)
     tapeOther = plan.reserve(layers, steps, batch, shape.otherStride)
     tapeSaved = plan.reserve(layers, steps, batch, shape.savedStride)
     let segments = steps == 0 ? 0 : (use.steps + steps - 1) / steps

@@ -88,8 +88,9 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var packedInputGradient: UnsafeMutablePointer<Scalar> { unsafe base + at.packedInputGradient }
   var packedOutputGradient: UnsafeMutablePointer<Scalar> { unsafe base + at.packedOutputGradient }
   private var tapeRows: Int { use.tapeSteps! * batch }
+  /// h after the steps of the tape. Before them lies h before its first step, of the whole batch.
   func tapeHidden(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
-    unsafe base + at.tapeHidden + layer * tapeRows * units
+    unsafe base + at.tapeHidden + (layer * (tapeRows + batch) + batch) * units
   }
   func tapeOther(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + at.tapeOther + layer * tapeRows * shape.otherStride

@@ -17,8 +17,12 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     let count = schedule.offset(chunk.upperBound) - schedule.offset(chunk.lowerBound)
     guard let gradient = unsafe call.gradient, count > 0 else { return }
     for layer in 0..<shape.layers {
-      unsafe addInputWeights(layer, chunk, count: count, tapeStart: tapeStart, call, gradient)
-      unsafe addRecurrentWeights(layer, chunk, count: count, tapeStart: tapeStart, gradient)
+      if takesTogether(layer) {
+        unsafe addWeights(layer, chunk, count: count, tapeStart: tapeStart, call, gradient)
+      } else {
+        unsafe addInputWeights(layer, chunk, count: count, tapeStart: tapeStart, call, gradient)
+        unsafe addRecurrentWeights(layer, chunk, count: count, tapeStart: tapeStart, gradient)
+      }
       unsafe addBiases(layer, count: count, gradient)
     }
   }
@@ -35,13 +39,12 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     _ gradient: UnsafeMutablePointer<Scalar>
   ) {
     let columns = shape.inputs(of: layer)
-    let first = schedule.offset(chunk.lowerBound)
     if layer == 0, let embedding = memory.embedding {
       let inputs = shape.plan.inputs
       let share = columnShare(part, of: parts, columns: embedding.columns)
       unsafe embedding.add(
-        δ(layer, count: count, position: inputs.lowerBound, planes: inputs.count), row: first, share: share,
-        shape.kernels)
+        δ(layer, count: count, position: inputs.lowerBound, planes: inputs.count),
+        row: schedule.offset(chunk.lowerBound), share: share, shape.kernels)
       // The last chunk of the pass: these columns are whole, whoever summed them in the chunks before.
       if chunk.lowerBound == 0 {
         unsafe embedding.addInputWeights(
@@ -49,17 +52,58 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
       }
       return
     }
-    let input =
+    let input = unsafe input(of: layer, chunk, count: count, tapeStart: tapeStart, call)
+    for run in shape.plan.inputRuns {
+      unsafe add(
+        δ(layer, count: count, position: run.position, planes: run.count), input,
+        to: gradient + shape.offsets[layer].w + run.gate * shape.units * columns)
+    }
+  }
+
+  /// What a layer was given in the chunk.
+  private func input(
+    of layer: Int, _ chunk: Range<Int>, count: Int, tapeStart: Int, _ call: BackwardCall<Scalar>
+  ) -> MatrixView<Scalar> {
+    let columns = shape.inputs(of: layer)
+    let first = schedule.offset(chunk.lowerBound)
+    let base =
       if layer == 0 {
         unsafe (schedule.isUniform ? call.input : UnsafePointer(memory.packedInput)) + first * columns
       } else {
         unsafe UnsafePointer(memory.tapeHidden(layer - 1) + (first - schedule.offset(tapeStart)) * columns)
       }
-    for run in shape.plan.inputRuns {
-      unsafe add(
-        δ(layer, count: count, position: run.position, planes: run.count),
-        MatrixView(input, rows: count, columns: columns),
-        to: gradient + shape.offsets[layer].w + run.gate * shape.units * columns)
+    return unsafe MatrixView(base, rows: count, columns: columns)
+  }
+
+  /// Whether dW and dU are taken together: rows of δ, x and h_{t−1} correspond where no sequence ends before its batch.
+  private func takesTogether(_ layer: Int) -> Bool {
+    schedule.isUniform && memory.control?.regularizes != true && !(layer == 0 && memory.embedding != nil)
+  }
+
+  /// dW and dU, δ of each gate packed once for both.
+  private func addWeights(
+    _ layer: Int, _ chunk: Range<Int>, count: Int, tapeStart: Int, _ call: BackwardCall<Scalar>,
+    _ gradient: UnsafeMutablePointer<Scalar>
+  ) {
+    let (units, columns) = (shape.units, shape.inputs(of: layer))
+    let input = unsafe input(of: layer, chunk, count: count, tapeStart: tapeStart, call)
+    let previous = unsafe memory.tapeHidden(layer) + (chunk.lowerBound - 1 - tapeStart) * schedule.batch * units
+    for weightRun in shape.plan.weightRuns {
+      let run = weightRun.run
+      let rows = run.count * units
+      let operand = unsafe weightRun.stage == 1 ? memory.operands(layer) : previous
+      let h = unsafe MatrixView(UnsafePointer(operand), rows: count, columns: units)
+      let w = unsafe MutableMatrixView(
+        gradient + shape.offsets[layer].w + run.gate * units * columns, rows: rows, columns: columns)
+      let u = unsafe MutableMatrixView(
+        gradient + shape.offsets[layer].u + run.gate * units * units, rows: rows, columns: units)
+      let δ = unsafe δ(layer, count: count, position: run.position, planes: run.count)
+      if weightRun.readsInput {
+        let second = unsafe weightRun.stage == nil ? nil : (h, u)
+        unsafe add(TransposedProductOperands(a: δ, b: input, c: w, second: second))
+      } else if weightRun.stage != nil {
+        unsafe add(TransposedProductOperands(a: δ, b: h, c: u))
+      }
     }
   }
 
@@ -97,6 +141,8 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     _ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ body: (Int, UnsafePointer<Scalar>, Int) -> Void
   ) {
     let origin = schedule.offset(chunk.lowerBound)
+    // Rows of h before step t; before the tape's first step, those of the whole batch.
+    func rowsBefore(_ t: Int) -> Int { t == tapeStart ? schedule.batch : schedule.count(t - 1) }
     var end = chunk.upperBound
     while end > chunk.lowerBound {
       var t = end - 1
@@ -104,14 +150,11 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
         end = t
         continue
       }
-      while t > chunk.lowerBound, t - 1 > tapeStart, schedule.count(t - 1) == schedule.count(t - 2) { t -= 1 }
+      while t > chunk.lowerBound, schedule.count(t - 1) == rowsBefore(t - 1) { t -= 1 }
       let count = schedule.offset(end) - schedule.offset(t)
-      let previous =
-        t == tapeStart
-        ? unsafe UnsafePointer(memory.checkpointHidden(memory.tapedSegment, layer))
-        : unsafe UnsafePointer(
-          memory.tapeHidden(layer) + (schedule.offset(t - 1) - schedule.offset(tapeStart)) * shape.units)
-      unsafe body(schedule.offset(t) - origin, previous, count)
+      let row = schedule.offset(t) - schedule.offset(tapeStart) - rowsBefore(t)
+      unsafe body(
+        schedule.offset(t) - origin, UnsafePointer(memory.tapeHidden(layer) + row * shape.units), count)
       end = t
     }
   }
@@ -149,8 +192,10 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
 
   /// C += Aᵀ · B, this part of it.
   private func add(_ a: MatrixView<Scalar>, _ b: MatrixView<Scalar>, to c: UnsafeMutablePointer<Scalar>) {
-    let operands = unsafe TransposedProductOperands(
-      a: a, b: b, c: MutableMatrixView(c, rows: a.columns, columns: b.columns))
+    unsafe add(TransposedProductOperands(a: a, b: b, c: MutableMatrixView(c, rows: a.columns, columns: b.columns)))
+  }
+
+  private func add(_ operands: TransposedProductOperands<Scalar>) {
     guard let share = unsafe operands.share(part, of: parts) else { return }
     unsafe shape.kernels.table.transposedProduct(
       operands, rows: share.rows, columns: share.columns, scratch: memory.productScratch(part))

@@ -18,12 +18,14 @@ extension TransposedProductOperands {
     }
   }
 
-  /// The rows and columns of C that one of `parts` parts computes; nil where there are more parts than rows and columns.
+  /// The rows and columns of C that one of `parts` parts computes; nil where there are more parts than can be. Two products
+  /// that share A are split by its columns.
   func share(_ part: Int, of parts: Int) -> (rows: Range<Int>, columns: Range<Int>)? {
     let (m, n) = unsafe (c.rows, c.columns)
-    let split = EvenSplit(max(m, n), parts: min(parts, max(m, n)))
+    let splitsRows = unsafe m >= n || second != nil
+    let split = EvenSplit(splitsRows ? m : n, parts: min(parts, splitsRows ? m : n))
     if part >= split.parts { return nil }
-    return m >= n ? (split.range(part), 0..<n) : (0..<m, split.range(part))
+    return splitsRows ? (split.range(part), 0..<n) : (0..<m, split.range(part))
   }
 }
 

@@ -19,12 +19,22 @@ import RecurrenceKernels
       fatalError("aligned buffer: the count must be from 0 to what memory can hold, got \(count)")
     }
     let rounded = max(Self.alignment, (bytes + Self.alignment - 1) / Self.alignment * Self.alignment)
-    let raw = UnsafeMutableRawPointer.allocate(byteCount: rounded, alignment: Self.alignment)
+    let raw = unsafe Self.allocate(rounded)
     unsafe recurrence_set_bytes(raw, 0, UInt64(rounded))
     unsafe base = raw.bindMemory(to: Scalar.self, capacity: rounded / MemoryLayout<Scalar>.stride)
     self.count = count
     isOwner = true
   }
+
+  /// Large memory begins with a large page: weights beyond the caches, read from end to end, cost fewer page walks.
+  private static func allocate(_ bytes: Int) -> UnsafeMutableRawPointer {
+    if bytes < 2 * hugePage { return UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: alignment) }
+    let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: hugePage)
+    unsafe recurrence_advise_huge_pages(raw, UInt64(bytes))
+    return unsafe raw
+  }
+
+  private static var hugePage: Int { 2 << 20 }
 
   /// Memory of somebody else's, which must stay valid, and be used by nobody else, while this lives. It is not cleared.
   ///

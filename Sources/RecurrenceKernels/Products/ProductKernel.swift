@@ -18,6 +18,9 @@
   /// Out, and in where `start` is `.accumulate`; [M, N]. Must not overlap the other operands.
   public var c: MutableMatrixView<Scalar>
   public var start: ProductStart
+  /// Whether panels are visited from the last to the first, which no bit depends on; heeded where rows are few. Where steps
+  /// through time take turns, each begins with the weights that the one before left in the caches.
+  public var descending = false
 
   @inlinable
   public init(
@@ -73,6 +76,8 @@
     let depth = unsafe operands.a.columns
     let depthBlocks = EvenSplit(depth, parts: max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock))
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
+    // Of more rows than a tile has, the product takes longer than its weights to arrive, and goes on where memory does.
+    let descending = unsafe operands.descending && rows.count <= Geometry.rows
     for d in 0..<depthBlocks.parts {
       let k = depthBlocks.range(d)
       let start = unsafe d == 0 ? operands.start : .accumulate
@@ -80,15 +85,16 @@
         let block = rowBlocks.range(i)
         let first = rows.lowerBound &+ block.lowerBound
         unsafe copyRows(operands.a, rows: first..<(first &+ block.count), depth: k, into: scratch)
-        var panel = panels.lowerBound
+        var rest = panels
         if block.count == 2 {
-          panel = unsafe runPairsOfPanels(
+          let end = unsafe runPairsOfPanels(
             operands, panels: panels, firstRow: first, depth: k, start: start, copied: scratch)
+          rest = unsafe Range(uncheckedBounds: (end, panels.upperBound))
         }
-        while panel < panels.upperBound {
+        for index in 0..<rest.count {
           unsafe runPanel(
-            operands, panel: panel, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
-          panel &+= 1
+            operands, panel: descending ? rest.upperBound &- 1 &- index : rest.lowerBound &+ index, firstRow: first,
+            rowCount: block.count, depth: k, start: start, copied: scratch, descending: descending)
         }
       }
     }
@@ -132,11 +138,11 @@
     }
   }
 
-  /// One panel of W against all rows of a copied block. The first tile asks for the next panel.
+  /// One panel of W against all rows of a copied block. The tiles ask for the panel that follows.
   @inlinable @inline(__always)
   static func runPanel(
     _ operands: ProductOperands<Scalar>, panel: Int, firstRow: Int, rowCount: Int, depth: Range<Int>,
-    start: ProductStart, copied: UnsafeMutablePointer<Scalar>
+    start: ProductStart, copied: UnsafeMutablePointer<Scalar>, descending: Bool
   ) {
     let firstColumn = panel &* Geometry.panelWidth
     let width = unsafe min(Geometry.panelWidth, operands.c.columns &- firstColumn)
@@ -144,13 +150,30 @@
     let weights = unsafe operands.weights + (firstColumn &* operands.a.columns &+ depth.lowerBound &* panelWidth)
     let tiles = EvenSplit(rowCount, limit: Geometry.rows)
     let edge = unsafe copied + Geometry.rowBlock &* Geometry.copiedRowStride
+    let following = descending ? -Geometry.panelWidth : Geometry.panelWidth
+    let followingWeights = unsafe weights + following &* operands.a.columns
+    // Each tile asks for its part of it: one alone would ask for more than memory delivers meanwhile.
+    let linesPerTile = (Geometry.panelLines &+ tiles.parts &- 1) / tiles.parts
+    let asksForC = unsafe start == .accumulate && 2 &* operands.c.rows &* operands.c.stride >= Geometry.nearScalars
+    var linesAsked = unsafe operands.a.columns &* operands.c.columns > Geometry.nearScalars ? 0 : Geometry.panelLines
     for t in 0..<tiles.parts {
       let rows = tiles.range(t)
-      let call = unsafe TileCall(
+      var call = unsafe TileCall(
         a: copied + rows.lowerBound &* Geometry.copiedRowStride, weights: weights, depth: depth.count, start: start,
         bias: biasPointer(operands, firstColumn),
-        c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride,
-        ahead: t == 0 ? unsafe Geometry.panelWidth &* operands.a.columns : 0)
+        c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride)
+      if linesAsked < Geometry.panelLines {
+        unsafe call.ahead = followingWeights + linesAsked &* (depth.count / 2) &* Geometry.line
+        unsafe call.aheadLines = linesPerTile
+        linesAsked &+= linesPerTile
+      }
+      if asksForC {
+        let isLast = t &+ 1 == tiles.parts
+        unsafe call.next = UnsafePointer(
+          operands.c.pointer(
+            row: isLast ? firstRow : firstRow &+ rows.upperBound,
+            column: isLast ? firstColumn &+ following : firstColumn))
+      }
       unsafe PanelTile<V>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
     }
   }
@@ -182,11 +205,21 @@
   /// latency. The order of each sum is that of the tiles.
   @inlinable @inline(__always)
   static func runRow(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
+    let groups = (panels.count &+ 3) / 4
+    for index in 0..<groups {
+      let first = unsafe panels.lowerBound &+ 4 &* (operands.descending ? groups &- 1 &- index : index)
+      unsafe runRow(operands, row: row, first: first, end: min(first &+ 4, panels.upperBound))
+    }
+  }
+
+  /// Up to four panels.
+  @inlinable @inline(__always)
+  static func runRow(_ operands: ProductOperands<Scalar>, row: Int, first: Int, end: Int) {
     let depth = unsafe operands.a.columns
     let width = Geometry.panelWidth
-    let wholePanels = unsafe min(panels.upperBound, operands.c.columns / width)
-    var panel = panels.lowerBound
-    while panel < panels.upperBound {
+    let wholePanels = unsafe min(end, operands.c.columns / width)
+    var panel = first
+    while panel < end {
       let firstColumn = panel &* width
       let call = unsafe TileCall(
         a: operands.a.pointer(row: row, column: 0), weights: operands.weights + firstColumn &* depth,

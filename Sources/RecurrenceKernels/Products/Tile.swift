@@ -27,12 +27,13 @@ public import CProcessor
   ///   - depth: number of k, may be zero.
   ///   - bias: in; where sums start; null for zero. Ignored if C is accumulated into.
   ///   - c: in if accumulated into, out; rows `cStride` apart.
+  ///   - ahead: what to bring to L2 meanwhile, `aheadLines` cache lines for every two steps; null for nothing.
   @inlinable @inline(__always)
   static func run(
     a: UnsafePointer<Scalar>, rowStride: Int, depthStride: Int,
     weights: UnsafePointer<Scalar>, panelVectors: Int, panelStride: Int, depth: Int,
     start: ProductStart, bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int,
-    ahead: Int = 0
+    ahead: UnsafePointer<Scalar>? = nil, aheadLines: Int = 0
   ) {
     var sum = Accumulators(repeating: InlineArray<columns, V>(repeating: .zero))
     switch start {
@@ -51,16 +52,17 @@ public import CProcessor
 
     var a = unsafe a
     var w = unsafe weights
+    var ahead = unsafe ahead
     let panelStep = panelVectors &* V.lanes
     // Two steps at a time: one taken branch for 24 multiply-adds, not for 12.
     var pairs = depth / 2
     while pairs > 0 {
-      if ahead != 0 {
-        var line = 0
-        while line < 2 &* panelStep {
-          unsafe recurrence_prefetch_l2(w + (ahead &+ line))
-          line &+= 64 / MemoryLayout<Scalar>.stride
+      if var line = unsafe ahead {
+        for _ in 0..<aheadLines {
+          unsafe recurrence_prefetch_l2(line)
+          unsafe line += 64 / MemoryLayout<Scalar>.stride
         }
+        unsafe ahead = unsafe line
       }
       unsafe step(&sum, a: a, rowStride: rowStride, weights: w, panelVectors: panelVectors, panelStride: panelStride)
       unsafe step(

@@ -10,15 +10,16 @@ public import CProcessor
   @usableFromInline var bias: UnsafePointer<Scalar>?
   @usableFromInline var c: UnsafeMutablePointer<Scalar>
   @usableFromInline var cStride: Int
-  /// Elements from these weights to those to be fetched meanwhile; 0 for none.
-  @usableFromInline var ahead: Int
+  /// Weights to be fetched meanwhile, and how many cache lines of them for every two steps; null for none.
+  @usableFromInline var ahead: UnsafePointer<Scalar>?
+  @usableFromInline var aheadLines = 0
   /// C of the tile that follows, to be fetched meanwhile; null for none.
   @usableFromInline var next: UnsafePointer<Scalar>?
 
   @inlinable @inline(__always)
   init(
     a: UnsafePointer<Scalar>, weights: UnsafePointer<Scalar>, panelStride: Int = 0, depth: Int, start: ProductStart,
-    bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int, ahead: Int = 0,
+    bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int, ahead: UnsafePointer<Scalar>? = nil,
     next: UnsafePointer<Scalar>? = nil
   ) {
     unsafe self.a = a
@@ -29,7 +30,7 @@ public import CProcessor
     unsafe self.bias = bias
     unsafe self.c = c
     unsafe self.cStride = cStride
-    unsafe self.ahead = ahead
+    unsafe self.ahead = unsafe ahead
     unsafe self.next = unsafe next
   }
 }
@@ -48,7 +49,7 @@ extension Tile {
   @inlinable @inline(__always)
   static func run(_ call: TileCall<Scalar>, _ layout: TileLayout) {
     switch layout {
-    case .copiedRows where unsafe call.ahead != 0: unsafe runCopiedAhead(call)
+    case .copiedRows where unsafe call.ahead != nil: unsafe runCopiedAhead(call)
     case .copiedRows: unsafe runCopied(call)
     case .columns: unsafe runColumns(call)
     }
@@ -56,6 +57,7 @@ extension Tile {
 
   @inlinable @inline(never)
   static func runCopied(_ call: TileCall<Scalar>) {
+    unsafe fetchNext(call)
     unsafe run(
       a: call.a, rowStride: TileGeometry<V>.copiedRowStride, depthStride: 1, weights: call.weights,
       panelVectors: columns, panelStride: 0, depth: call.depth, start: call.start, bias: call.bias,
@@ -65,23 +67,29 @@ extension Tile {
   /// The same, while other weights are brought near.
   @inlinable @inline(never)
   static func runCopiedAhead(_ call: TileCall<Scalar>) {
+    unsafe fetchNext(call)
     unsafe run(
       a: call.a, rowStride: TileGeometry<V>.copiedRowStride, depthStride: 1, weights: call.weights,
       panelVectors: columns, panelStride: 0, depth: call.depth, start: call.start, bias: call.bias,
-      c: call.c, cStride: call.cStride, ahead: call.ahead)
+      c: call.c, cStride: call.cStride, ahead: call.ahead, aheadLines: call.aheadLines)
   }
 
   @inlinable @inline(never)
   static func runColumns(_ call: TileCall<Scalar>) {
-    if let next = unsafe call.next {
-      for r in 0..<rows {
-        for j in 0..<columns { unsafe recurrence_prefetch(next + (r &* call.cStride &+ j &* V.lanes)) }
-      }
-    }
+    unsafe fetchNext(call)
     unsafe run(
       a: call.a, rowStride: 1, depthStride: TileGeometry<V>.packedColumnStride, weights: call.weights,
       panelVectors: columns, panelStride: 0, depth: call.depth, start: call.start, bias: call.bias,
       c: call.c, cStride: call.cStride)
+  }
+
+  /// Asks for C of the tile that follows: it is read a tile at a time, where no hardware prefetcher follows.
+  @inlinable @inline(__always)
+  static func fetchNext(_ call: TileCall<Scalar>) {
+    guard let next = unsafe call.next else { return }
+    for r in 0..<rows {
+      for j in 0..<columns { unsafe recurrence_prefetch(next + (r &* call.cStride &+ j &* V.lanes)) }
+    }
   }
 
   /// A is a block of copied rows; the tile spans several panels of W.

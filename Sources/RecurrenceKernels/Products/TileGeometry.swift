@@ -16,6 +16,13 @@
   /// Columns of one packed panel.
   @inlinable @inline(__always) public static var panelWidth: Int { panelVectors &* V.lanes }
 
+  /// Scalars of one cache line.
+  @inlinable @inline(__always) static var line: Int { 64 / MemoryLayout<V.Scalar>.stride }
+  /// Cache lines that two steps of a panel take.
+  @inlinable @inline(__always) static var panelLines: Int { 2 &* panelWidth / line }
+  /// Scalars of a matrix up to which nothing of it is asked for ahead of its turn: L2 has them.
+  @inlinable @inline(__always) static var nearScalars: Int { 1_048_576 / MemoryLayout<V.Scalar>.stride }
+
   /// Depth of one block: a panel takes 32 KiB, or what 512 steps take where vectors are longer. Shorter blocks would let
   /// it stay in L1, but start and end more tiles, and C passes through the caches once for every block: 256 steps lose
   /// 1.5 % of a product of 1024³ on 16 registers, 2 % on vectors of 64 bytes.
@@ -39,8 +46,10 @@
   public static var transposedRowBlock: Int {
     blockBytes / 4 &* 3 / (depthBlock &* MemoryLayout<V.Scalar>.stride) / rows &* rows
   }
-  /// Columns of B packed at a time in AᵀB.
-  @inlinable @inline(__always) public static var columnBlock: Int { 512 }
+  /// Columns of B that pass over a block of A before the next ones do: their panels stay in L2.
+  @inlinable @inline(__always) public static var nearColumns: Int { 256 }
+  /// Columns of B packed at a time in AᵀB: A is packed once for all of them.
+  @inlinable @inline(__always) public static var columnBlock: Int { 1024 }
 
   /// Scalars of a tile's worth of C, for tiles that hang over the edge. Part of every scratch memory.
   @inlinable @inline(__always) public static var edgeScratch: Int { rows &* panelWidth }
@@ -57,7 +66,7 @@
   /// of B is dealt to, over the cache's sets.
   @inlinable @inline(__always)
   public static var packedPanelStride: Int { panelWidth &* depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
-  /// Scalars of scratch memory that `TransposedProductKernel` needs: an edge tile and blocks of A and of B.
+  /// Scalars of scratch memory that `TransposedProductKernel` needs at most: an edge tile and blocks of A and of B.
   @inlinable @inline(__always)
   public static var transposedScratch: Int {
     edgeScratch &+ columnBlock / panelWidth &* packedPanelStride &+ packedColumnStride &* depthBlock

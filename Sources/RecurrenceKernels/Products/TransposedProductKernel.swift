@@ -5,8 +5,9 @@ public import CProcessor
 //   for each depth block, from the last:
 //     for each column block: pack B, rows reversed                                   (stays in L2 or L3)
 //       for each row block: copy A's columns to a fixed stride, rows reversed        (stays in L2)
-//         for each panel of B:                                                       (streams from L2)
-//           for each tile of rows: Tile
+//         for each few panels of B:                                                  (stay in L2)
+//           for each tile of rows:                                                   (along rows of C)
+//             for each of the panels: Tile
 //
 // Every sum starts from C's content and takes the rows of A and B in descending order, so that a gradient accumulated
 // segment by segment, last segment first, has the bits of one accumulated at once. Packing reverses the rows, after
@@ -20,12 +21,26 @@ public import CProcessor
   public var b: MatrixView<Scalar>
   /// In and out, [M, N]. Must not overlap the other operands.
   public var c: MutableMatrixView<Scalar>
+  /// B and C of a second product of the same A, or nil. Where both fit, A is packed once. The rows computed are those of
+  /// the first, and the columns all.
+  public var second: (b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>)?
 
   @inlinable
-  public init(a: MatrixView<Scalar>, b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>) {
+  public init(
+    a: MatrixView<Scalar>, b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>,
+    second: (b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>)? = nil
+  ) {
     unsafe self.a = a
     unsafe self.b = b
     unsafe self.c = c
+    unsafe self.second = unsafe second
+  }
+
+  /// The second product alone.
+  @inlinable @inline(__always)
+  var secondAlone: Self? {
+    guard let second = unsafe second else { return nil }
+    return unsafe Self(a: a, b: second.b, c: second.c)
   }
 }
 
@@ -38,22 +53,52 @@ public import CProcessor
   /// - Parameters:
   ///   - rows: rows of C, within 0..<M.
   ///   - columns: columns of C, within 0..<N.
-  ///   - scratch: `TileGeometry.transposedScratch` scalars, overwritten; 64-byte aligned; not shared between threads.
+  ///   - scratch: `KernelGeometry.transposedScratch(columns:)` scalars, overwritten; 64-byte aligned; not shared between
+  ///     threads.
   @inlinable @inline(__always)
   public static func run(
     _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
     scratch: UnsafeMutablePointer<Scalar>
   ) {
-    unsafe checkEqual(operands.b.rows, operands.a.rows, "rows of b", "rows of a")
-    unsafe checkEqual(operands.c.rows, operands.a.columns, "rows of c", "columns of a")
-    unsafe checkEqual(operands.c.columns, operands.b.columns, "columns of c", "columns of b")
+    unsafe check(operands)
     unsafe checkRange(rows, within: operands.c.rows, "rows")
     unsafe checkRange(columns, within: operands.c.columns, "columns")
     unsafe checkAlignment(scratch, "scratch")
-    if rows.isEmpty || columns.isEmpty { return }
-    let edge = unsafe scratch
-    let packedB = unsafe scratch + Geometry.edgeScratch
-    let packedA = unsafe packedB + Geometry.columnBlock / Geometry.panelWidth &* Geometry.packedPanelStride
+    guard let second = unsafe operands.secondAlone else {
+      if !rows.isEmpty, !columns.isEmpty { unsafe runAlone(operands, rows: rows, columns: columns, scratch: scratch) }
+      return
+    }
+    unsafe check(second)
+    unsafe checkEqual(columns.count, operands.c.columns, "columns of the first of two products", "columns of c")
+    if rows.isEmpty { return }
+    unsafe runTogether(operands, second, rows: rows, scratch: scratch)
+  }
+
+  @inlinable @inline(__always)
+  static func check(_ operands: TransposedProductOperands<Scalar>) {
+    unsafe checkEqual(operands.b.rows, operands.a.rows, "rows of b", "rows of a")
+    unsafe checkEqual(operands.c.rows, operands.a.columns, "rows of c", "columns of a")
+    unsafe checkEqual(operands.c.columns, operands.b.columns, "columns of c", "columns of b")
+  }
+
+  /// Scratch memory: an edge tile, a block of A, a block of B.
+  @inlinable @inline(__always)
+  static func packedA(_ scratch: UnsafeMutablePointer<Scalar>) -> UnsafeMutablePointer<Scalar> {
+    unsafe scratch + Geometry.edgeScratch
+  }
+
+  @inlinable @inline(__always)
+  static func packedB(_ scratch: UnsafeMutablePointer<Scalar>) -> UnsafeMutablePointer<Scalar> {
+    unsafe packedA(scratch) + Geometry.packedColumnStride &* Geometry.depthBlock
+  }
+
+  /// One product.
+  @inlinable @inline(never)
+  static func runAlone(
+    _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
+    scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    let packedB = unsafe packedB(scratch)
     let depthBlocks = unsafe EvenSplit(operands.a.rows, limit: Geometry.depthBlock)
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.transposedRowBlock)
     var d = depthBlocks.parts
@@ -65,12 +110,48 @@ public import CProcessor
         let width = min(Geometry.columnBlock, columns.upperBound &- firstColumn)
         unsafe packBlock(operands.b, rows: k, firstColumn: firstColumn, width: width, into: packedB)
         for i in 0..<rowBlocks.parts {
-          let block = rowBlocks.range(i)
+          let (row, count) = (rows.lowerBound &+ rowBlocks.start(i), rowBlocks.count(i))
+          unsafe packColumns(operands.a, rows: k, firstColumn: row, count: count, into: packedA(scratch))
           unsafe runBlock(
-            operands, depth: k, firstRow: rows.lowerBound &+ block.lowerBound, rowCount: block.count,
-            firstColumn: firstColumn, width: width, packedA: packedA, packedB: packedB, edge: edge)
+            operands, depth: k.count, firstRow: row, rowCount: count, firstColumn: firstColumn, width: width,
+            scratch: scratch, packedB: packedB)
         }
         firstColumn &+= width
+      }
+    }
+  }
+
+  /// Two products of one A: together where B of both fits, otherwise one after the other.
+  @inlinable @inline(never)
+  static func runTogether(
+    _ first: TransposedProductOperands<Scalar>, _ second: TransposedProductOperands<Scalar>, rows: Range<Int>,
+    scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    let (width, secondWidth) = unsafe (first.c.columns, second.c.columns)
+    let panels = (width &+ Geometry.panelWidth &- 1) / Geometry.panelWidth
+    if panels &* Geometry.panelWidth &+ secondWidth > Geometry.columnBlock {
+      unsafe runAlone(first, rows: rows, columns: Range(uncheckedBounds: (0, width)), scratch: scratch)
+      return unsafe runAlone(second, rows: rows, columns: Range(uncheckedBounds: (0, secondWidth)), scratch: scratch)
+    }
+    let packedB = unsafe packedB(scratch)
+    let packedSecondB = unsafe packedB + panels &* Geometry.packedPanelStride
+    let depthBlocks = unsafe EvenSplit(first.a.rows, limit: Geometry.depthBlock)
+    let rowBlocks = EvenSplit(rows.count, limit: Geometry.transposedRowBlock)
+    var d = depthBlocks.parts
+    while d > 0 {
+      d &-= 1
+      let k = depthBlocks.range(d)
+      unsafe packBlock(first.b, rows: k, firstColumn: 0, width: width, into: packedB)
+      unsafe packBlock(second.b, rows: k, firstColumn: 0, width: secondWidth, into: packedSecondB)
+      for i in 0..<rowBlocks.parts {
+        let (row, count) = (rows.lowerBound &+ rowBlocks.start(i), rowBlocks.count(i))
+        unsafe packColumns(first.a, rows: k, firstColumn: row, count: count, into: packedA(scratch))
+        unsafe runBlock(
+          first, depth: k.count, firstRow: row, rowCount: count, firstColumn: 0, width: width, scratch: scratch,
+          packedB: packedB)
+        unsafe runBlock(
+          second, depth: k.count, firstRow: row, rowCount: count, firstColumn: 0, width: secondWidth, scratch: scratch,
+          packedB: packedSecondB)
       }
     }
   }
@@ -105,34 +186,48 @@ public import CProcessor
     }
   }
 
-  /// Packs A's columns for one block of rows of C, then passes every panel of B over them.
-  @inlinable @inline(__always)
+  /// One block of rows of C, whose columns of A are packed: every panel of B passes over them.
+  @inlinable @inline(never)
   static func runBlock(
-    _ operands: TransposedProductOperands<Scalar>, depth: Range<Int>, firstRow: Int, rowCount: Int,
-    firstColumn: Int, width: Int, packedA: UnsafeMutablePointer<Scalar>, packedB: UnsafePointer<Scalar>,
-    edge: UnsafeMutablePointer<Scalar>
+    _ operands: TransposedProductOperands<Scalar>, depth: Int, firstRow: Int, rowCount: Int, firstColumn: Int,
+    width: Int, scratch: UnsafeMutablePointer<Scalar>, packedB: UnsafePointer<Scalar>
   ) {
     let tiles = EvenSplit(rowCount, limit: Geometry.rows)
-    unsafe packColumns(operands.a, rows: depth, firstColumn: firstRow, count: rowCount, into: packedA)
     var column = 0
     while column < width {
-      let panelWidth = min(Geometry.panelWidth, width &- column)
-      let panel = unsafe packedB + column / Geometry.panelWidth &* Geometry.packedPanelStride
+      let end = min(column &+ Geometry.nearColumns, width)
       for t in 0..<tiles.parts {
-        let rows = tiles.range(t)
-        // C lies beyond L2 and is read a tile at a time, where no hardware prefetcher follows.
-        let isLast = t &+ 1 == tiles.parts
-        let next = unsafe operands.c.pointer(
-          row: isLast ? firstRow : firstRow &+ rows.upperBound,
-          column: firstColumn &+ column &+ (isLast ? Geometry.panelWidth : 0))
-        let call = unsafe TileCall(
-          a: packedA + rows.lowerBound, weights: panel, depth: depth.count, start: .accumulate,
-          bias: nil,
-          c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn &+ column),
-          cStride: operands.c.stride, next: UnsafePointer(next))
-        unsafe PanelTile<V>.run(call, layout: .columns, rows: rows.count, width: panelWidth, edge: edge)
+        unsafe runTiles(
+          operands, depth: depth, row: firstRow &+ tiles.start(t), rowCount: tiles.count(t), firstColumn: firstColumn,
+          columns: Range(uncheckedBounds: (column, end)), packedA: packedA(scratch) + tiles.start(t), packedB: packedB,
+          edge: scratch)
       }
-      column &+= Geometry.panelWidth
+      column = end
+    }
+  }
+
+  /// The tiles of some rows, from left to right: along rows of C, which lie beyond L2.
+  @inlinable @inline(__always)
+  static func runTiles(
+    _ operands: TransposedProductOperands<Scalar>, depth: Int, row: Int, rowCount: Int, firstColumn: Int,
+    columns: Range<Int>, packedA: UnsafePointer<Scalar>, packedB: UnsafePointer<Scalar>,
+    edge: UnsafeMutablePointer<Scalar>
+  ) {
+    var column = columns.lowerBound
+    while column < columns.upperBound {
+      let following = column &+ Geometry.panelWidth
+      let isLast = following >= columns.upperBound
+      let call = unsafe TileCall(
+        a: packedA, weights: packedB + column / Geometry.panelWidth &* Geometry.packedPanelStride, depth: depth,
+        start: .accumulate, bias: nil, c: operands.c.pointer(row: row, column: firstColumn &+ column),
+        cStride: operands.c.stride,
+        next: UnsafePointer(
+          operands.c.pointer(
+            row: isLast ? row &+ rowCount : row,
+            column: firstColumn &+ (isLast ? columns.lowerBound : following))))
+      let width = min(Geometry.panelWidth, columns.upperBound &- column)
+      unsafe PanelTile<V>.run(call, layout: .columns, rows: rowCount, width: width, edge: edge)
+      column = following
     }
   }
 

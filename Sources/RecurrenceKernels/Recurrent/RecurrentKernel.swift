@@ -65,8 +65,9 @@
     if let product = unsafe call.product {
       unsafe ProductKernel<V>.check(product, scratch: call.productScratch)
       let panelsPerPlane = unsafe step.pointee.units / width
-      for plane in unsafe 0..<(product.c.columns / step.pointee.units) {
-        let first = plane * panelsPerPlane
+      let planes = unsafe product.c.columns / step.pointee.units
+      for index in 0..<planes {
+        let first = unsafe (product.descending ? planes - 1 - index : index) * panelsPerPlane
         unsafe ProductKernel<V>.runRow(
           product, row: 0, panels: (first + units.lowerBound / width)..<(first + units.upperBound / width))
       }

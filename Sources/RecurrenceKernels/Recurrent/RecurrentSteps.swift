@@ -50,7 +50,11 @@
     unsafe step.gates! += gatesAdvance
     unsafe product.a.base = step.previousHidden!
     unsafe product.c.base += gatesAdvance
-    if unsafe secondProduct != nil { unsafe secondProduct!.c.base += gatesAdvance }
+    if unsafe secondProduct != nil {
+      unsafe secondProduct!.c.base += gatesAdvance
+    } else {
+      unsafe product.descending.toggle()
+    }
   }
 }
 
