@@ -205,14 +205,25 @@
   /// latency. The order of each sum is that of the tiles.
   @inlinable @inline(__always)
   static func runRow(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
-    let groups = (panels.count &+ 3) / 4
-    for index in 0..<groups {
-      let first = unsafe panels.lowerBound &+ 4 &* (operands.descending ? groups &- 1 &- index : index)
-      unsafe runRow(operands, row: row, first: first, end: min(first &+ 4, panels.upperBound))
+    if unsafe operands.descending && panels.count > 4 {
+      unsafe runRowDescending(operands, row: row, panels: panels)
+    } else {
+      unsafe runRow(operands, row: row, first: panels.lowerBound, end: panels.upperBound)
     }
   }
 
-  /// Up to four panels.
+  @inlinable @inline(never)
+  static func runRowDescending(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
+    var end = panels.upperBound
+    // Four at a time from the first on, as the other way.
+    var first = end &- 1 &- (panels.count &- 1) % 4
+    while first >= panels.lowerBound {
+      unsafe runRow(operands, row: row, first: first, end: end)
+      end = first
+      first &-= 4
+    }
+  }
+
   @inlinable @inline(__always)
   static func runRow(_ operands: ProductOperands<Scalar>, row: Int, first: Int, end: Int) {
     let depth = unsafe operands.a.columns
