@@ -99,6 +99,7 @@ void recurrence_restore_subnormals(uint64_t mode) { (void)mode; }
 #endif
 
 #include <sched.h>
+#include <sys/mman.h>
 #include <time.h>
 
 void recurrence_yield(void) { sched_yield(); }
@@ -108,13 +109,11 @@ void recurrence_nap(void) {
   nanosleep(&time, NULL);
 }
 
-#if defined(__linux__)
-#include <sys/mman.h>
-
-void recurrence_advise_huge_pages(void *memory, uint64_t count) { madvise(memory, count, MADV_HUGEPAGE); }
-#else
 void recurrence_advise_huge_pages(void *memory, uint64_t count) {
+#if defined(MADV_HUGEPAGE)
+  madvise(memory, count, MADV_HUGEPAGE);
+#else
   (void)memory;
   (void)count;
-}
 #endif
+}

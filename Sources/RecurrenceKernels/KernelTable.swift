@@ -88,6 +88,7 @@ public protocol KernelTable<Scalar>: Sendable {
   public let productScratch: Int
   /// Scalars of scratch memory for `KernelTable.transposedProduct`, per thread, of any number of columns.
   public let transposedScratch: Int
+  /// Those that one panel less saves.
   @usableFromInline let transposedPanelScratch: Int
   /// Scalars of scratch memory for `Observation`.
   public let observationScratch: Int
@@ -96,16 +97,13 @@ public protocol KernelTable<Scalar>: Sendable {
   /// Whether multiply-adds round once.
   public let isFused: Bool
 
-  /// Columns of whole panels that hold `columns`.
-  @inlinable public func paddedColumns(_ columns: Int) -> Int {
-    (columns &+ panelWidth &- 1) / panelWidth &* panelWidth
-  }
+  /// Panels that so many columns of a product take, the last one perhaps in part.
+  @inlinable public func panels(_ columns: Int) -> Int { (columns &+ panelWidth &- 1) / panelWidth }
 
-  /// Scalars of scratch memory for `KernelTable.transposedProduct` of so many columns, per thread; of two products that
-  /// share A, the sum of both, each padded to whole panels.
-  @inlinable public func transposedScratch(columns: Int) -> Int {
-    let spared = max(0, transposedColumnBlock &- paddedColumns(columns)) / panelWidth
-    return transposedScratch &- spared &* transposedPanelScratch
+  /// Scalars of scratch memory for `KernelTable.transposedProduct` of so many panels, per thread: of two products that
+  /// share A, those of both.
+  @inlinable public func transposedScratch(panels: Int) -> Int {
+    transposedScratch &- max(0, transposedColumnBlock / panelWidth &- panels) &* transposedPanelScratch
   }
 
   /// Scalars of scratch memory for recorded cells of `registers` registers, per thread.

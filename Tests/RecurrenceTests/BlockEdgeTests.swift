@@ -90,7 +90,7 @@ import Testing
       let right = GuardedMatrix<Scalar>(b, rows: k, columns: n, placement: .endOfPage)
       let c = GuardedMatrix(before, rows: m, columns: n, stride: n + 1, placement: .endOfPage)
       for (rows, columns) in [(0..<(m / 2), 0..<n), ((m / 2)..<m, 0..<(n / 3)), ((m / 2)..<m, (n / 3)..<n)] {
-        let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: g.transposedScratch(columns: n)))
+        let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: g.transposedScratch(panels: g.panels(n))))
         unsafe kernels.table.transposedProduct(
           TransposedProductOperands(a: left.view, b: right.view, c: c.mutableView), rows: rows, columns: columns,
           scratch: scratch.pointer)
@@ -124,9 +124,9 @@ import Testing
       let c = zip(before, [first, second]).map {
         GuardedMatrix<Scalar>($0, rows: m, columns: $1, stride: $1 + 1, placement: .endOfPage)
       }
-      let columns = g.paddedColumns(first) + g.paddedColumns(second)
+      let panels = g.panels(first) + g.panels(second)
       for rows in [0..<(m / 3), (m / 3)..<m] {
-        let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: g.transposedScratch(columns: columns)))
+        let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: g.transposedScratch(panels: panels)))
         unsafe kernels.table.transposedProduct(
           TransposedProductOperands(
             a: left.view, b: right[0].view, c: c[0].mutableView, second: (right[1].view, c[1].mutableView)),

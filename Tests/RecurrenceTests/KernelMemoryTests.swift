@@ -115,7 +115,8 @@ import Testing
     var complaints = Complaints()
     for round in 0..<40 {
       let (rows, columns) = (random.range(within: m), random.range(within: n))
-      let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: geometry.transposedScratch(columns: n)))
+      let needed = geometry.transposedScratch(panels: geometry.panels(n))
+      let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: needed))
       let c = GuardedMatrix(before, rows: m, columns: n, stride: n + round % 2)
       unsafe kernels.table.transposedProduct(
         TransposedProductOperands(a: a.view, b: b.view, c: c.mutableView), rows: rows, columns: columns,

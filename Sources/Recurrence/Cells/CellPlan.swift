@@ -141,10 +141,6 @@ struct CellPlan: Sendable {
     return runs
   }
 
-  /// Whether consecutive steps read the recurrent weights in turned order, each first what the one before read last. Of
-  /// two stages, the weights of one are gone from the caches when those of the other have been read.
-  func turnsAround(at t: Int) -> Bool { planes.stages == 1 && t % 2 == 1 }
-
   /// First column of each plane, in the cell's order, for planes of `units` units.
   func columns(units: Int) -> InlineArray<8, Int> {
     var columns = InlineArray<8, Int>(repeating: 0)

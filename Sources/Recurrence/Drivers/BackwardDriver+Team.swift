@@ -32,7 +32,7 @@ extension BackwardDriver {
         unsafe runUnits(nil, .operandBackward, step, &phases)
       }
       unsafe product = throughU(layer, stage: 0, step, rows: 1, into: step.hiddenGradient!, start: .accumulate)
-      unsafe product!.descending = shape.plan.turnsAround(at: t)
+      unsafe product!.descending = memory.readsFromEnd(at: t)
       t -= 1
     }
     let none = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)

@@ -88,7 +88,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       unsafe memory.lags?.record(step, place)
       unsafe product = unsafe throughU(
         layer, stage: 0, step, rows: count(t), into: step.hiddenGradient!, start: .accumulate)
-      unsafe product!.descending = shape.plan.turnsAround(at: t)
+      unsafe product!.descending = memory.readsFromEnd(at: t)
       after = place
       t -= 1
     }

@@ -220,7 +220,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       previousHidden: t > chunk.lowerBound ? UnsafePointer(output.pointer(t - 1, self)) : nil,
       hidden: output.pointer(t, self))
     unsafe result.count = steps.count
-    unsafe result.product.descending = shape.plan.turnsAround(at: t)
+    unsafe result.product.descending = memory.readsFromEnd(at: t)
     unsafe result.gatesAdvance = rows.count * shape.gateStride
     unsafe result.hiddenAdvance = unsafe steps.count > 1 ? output.pointer(t + 1, self) - output.pointer(t, self) : 0
     guard let tapeStart else { return unsafe result }

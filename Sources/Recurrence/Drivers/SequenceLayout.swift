@@ -63,8 +63,8 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     gradientChunk = max(1, min(use.tapeSteps ?? 0, max(512 / max(1, batch), affordable)))
     let geometry = shape.kernels.geometry
     // Gradients of W and U are taken together: see `WeightGradients`.
-    let columns = (0..<layers).reduce(0) { max($0, geometry.paddedColumns(shape.inputs(of: $1))) }
-    let transposedScratch = geometry.transposedScratch(columns: columns + geometry.paddedColumns(units))
+    let panels = (0..<layers).reduce(0) { max($0, geometry.panels(shape.inputs(of: $1))) } + geometry.panels(units)
+    let transposedScratch = use.tapeSteps == nil ? 0 : geometry.transposedScratch(panels: panels)
     productScratchStride = (max(geometry.productScratch, transposedScratch) + 15) / 16 * 16
     programScratchStride = (geometry.programScratch(registers: shape.cell.registers) + 15) / 16 * 16
 
@@ -96,7 +96,7 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   private mutating func reserveTape(_ steps: Int, _ plan: inout SlabPlan<Scalar>) {
     let (layers, batch, units) = (shape.layers, use.batch, shape.units)
     tapeHidden = plan.reserve(layers, steps, batch, units)
-    // What follows is of the same array.
+    // One step more, of the same array: of too many steps, the sentence above says how many were asked for.
     _ = plan.reserve(layers, batch, units)
     tapeOther = plan.reserve(layers, steps, batch, shape.otherStride)
     tapeSaved = plan.reserve(layers, steps, batch, shape.savedStride)

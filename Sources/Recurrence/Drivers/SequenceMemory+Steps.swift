@@ -43,6 +43,10 @@ extension SequenceMemory {
     return unsafe steps
   }
 
+  /// Whether step t reads U from its end: steps take turns, each begins with what the one before left in the caches. Of
+  /// two stages, the weights of one are gone when those of the other have been read.
+  func readsFromEnd(at t: Int) -> Bool { shape.plan.planes.stages == 1 && t % 2 == 1 }
+
   /// Pre-activations that the input reaches ← biases + input · Wᵀ.
   func projection(
     _ layer: Int, _ weights: PackedStack<Scalar>, _ input: UnsafePointer<Scalar>, rows: Int,

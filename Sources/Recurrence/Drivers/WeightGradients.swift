@@ -195,7 +195,14 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     unsafe add(TransposedProductOperands(a: a, b: b, c: MutableMatrixView(c, rows: a.columns, columns: b.columns)))
   }
 
+  /// C += Aᵀ · B of one product, or two of one A; these apart where columns are split, which each has its own.
   private func add(_ operands: TransposedProductOperands<Scalar>) {
+    if parts > 1, let second = unsafe operands.secondAlone,
+      unsafe operands.c.rows < max(operands.c.columns, second.c.columns)
+    {
+      unsafe add(TransposedProductOperands(a: operands.a, b: operands.b, c: operands.c))
+      return unsafe add(second)
+    }
     guard let share = unsafe operands.share(part, of: parts) else { return }
     unsafe shape.kernels.table.transposedProduct(
       operands, rows: share.rows, columns: share.columns, scratch: memory.productScratch(part))

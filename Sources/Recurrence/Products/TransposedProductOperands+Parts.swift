@@ -18,14 +18,12 @@ extension TransposedProductOperands {
     }
   }
 
-  /// The rows and columns of C that one of `parts` parts computes; nil where there are more parts than can be. Two products
-  /// that share A are split by its columns.
+  /// The rows and columns of C that one of `parts` parts computes; nil where there are more parts than rows and columns.
   func share(_ part: Int, of parts: Int) -> (rows: Range<Int>, columns: Range<Int>)? {
     let (m, n) = unsafe (c.rows, c.columns)
-    let splitsRows = unsafe m >= n || second != nil
-    let split = EvenSplit(splitsRows ? m : n, parts: min(parts, splitsRows ? m : n))
+    let split = EvenSplit(max(m, n), parts: min(parts, max(m, n)))
     if part >= split.parts { return nil }
-    return splitsRows ? (split.range(part), 0..<n) : (0..<m, split.range(part))
+    return m >= n ? (split.range(part), 0..<n) : (0..<m, split.range(part))
   }
 }
 
@@ -38,9 +36,4 @@ func usefulThreads(_ threads: Int, _ m: Int, _ n: Int, _ k: Int, smallestSplit: 
 func columnShare(_ part: Int, of parts: Int, columns: Int) -> Range<Int> {
   let lines = EvenSplit((columns + 15) / 16, parts: parts).range(part)
   return min(lines.lowerBound * 16, columns)..<min(lines.upperBound * 16, columns)
-}
-
-extension KernelGeometry {
-  /// Panels that so many columns of a product take, the last one perhaps in part.
-  func panels(_ columns: Int) -> Int { (columns + panelWidth - 1) / panelWidth }
 }

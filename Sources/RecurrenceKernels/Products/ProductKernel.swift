@@ -18,8 +18,8 @@
   /// Out, and in where `start` is `.accumulate`; [M, N]. Must not overlap the other operands.
   public var c: MutableMatrixView<Scalar>
   public var start: ProductStart
-  /// Whether panels are visited from the last to the first, which no bit depends on; heeded where rows are few. Where steps
-  /// through time take turns, each begins with the weights that the one before left in the caches.
+  /// Whether a product of one row visits panels from the last to the first, which no bit depends on. Where steps through
+  /// time take turns, each begins with the weights that the one before left in the caches.
   public var descending = false
 
   @inlinable
@@ -76,8 +76,6 @@
     let depth = unsafe operands.a.columns
     let depthBlocks = EvenSplit(depth, parts: max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock))
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
-    // Of more rows than a tile has, the product takes longer than its weights to arrive, and goes on where memory does.
-    let descending = unsafe operands.descending && rows.count <= Geometry.rows
     for d in 0..<depthBlocks.parts {
       let k = depthBlocks.range(d)
       let start = unsafe d == 0 ? operands.start : .accumulate
@@ -85,16 +83,15 @@
         let block = rowBlocks.range(i)
         let first = rows.lowerBound &+ block.lowerBound
         unsafe copyRows(operands.a, rows: first..<(first &+ block.count), depth: k, into: scratch)
-        var rest = panels
+        var panel = panels.lowerBound
         if block.count == 2 {
-          let end = unsafe runPairsOfPanels(
+          panel = unsafe runPairsOfPanels(
             operands, panels: panels, firstRow: first, depth: k, start: start, copied: scratch)
-          rest = unsafe Range(uncheckedBounds: (end, panels.upperBound))
         }
-        for index in 0..<rest.count {
+        while panel < panels.upperBound {
           unsafe runPanel(
-            operands, panel: descending ? rest.upperBound &- 1 &- index : rest.lowerBound &+ index, firstRow: first,
-            rowCount: block.count, depth: k, start: start, copied: scratch, descending: descending)
+            operands, panel: panel, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
+          panel &+= 1
         }
       }
     }
@@ -142,7 +139,7 @@
   @inlinable @inline(__always)
   static func runPanel(
     _ operands: ProductOperands<Scalar>, panel: Int, firstRow: Int, rowCount: Int, depth: Range<Int>,
-    start: ProductStart, copied: UnsafeMutablePointer<Scalar>, descending: Bool
+    start: ProductStart, copied: UnsafeMutablePointer<Scalar>
   ) {
     let firstColumn = panel &* Geometry.panelWidth
     let width = unsafe min(Geometry.panelWidth, operands.c.columns &- firstColumn)
@@ -150,8 +147,7 @@
     let weights = unsafe operands.weights + (firstColumn &* operands.a.columns &+ depth.lowerBound &* panelWidth)
     let tiles = EvenSplit(rowCount, limit: Geometry.rows)
     let edge = unsafe copied + Geometry.rowBlock &* Geometry.copiedRowStride
-    let following = descending ? -Geometry.panelWidth : Geometry.panelWidth
-    let followingWeights = unsafe weights + following &* operands.a.columns
+    let followingWeights = unsafe weights + Geometry.panelWidth &* operands.a.columns
     // Each tile asks for its part of it: one alone would ask for more than memory delivers meanwhile.
     let linesPerTile = (Geometry.panelLines &+ tiles.parts &- 1) / tiles.parts
     let asksForC = unsafe start == .accumulate && 2 &* operands.c.rows &* operands.c.stride >= Geometry.nearScalars
@@ -172,7 +168,7 @@
         unsafe call.next = UnsafePointer(
           operands.c.pointer(
             row: isLast ? firstRow : firstRow &+ rows.upperBound,
-            column: isLast ? firstColumn &+ following : firstColumn))
+            column: isLast ? firstColumn &+ Geometry.panelWidth : firstColumn))
       }
       unsafe PanelTile<V>.run(call, layout: .copiedRows, rows: rows.count, width: width, edge: edge)
     }

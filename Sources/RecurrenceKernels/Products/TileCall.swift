@@ -19,7 +19,7 @@ public import CProcessor
   @inlinable @inline(__always)
   init(
     a: UnsafePointer<Scalar>, weights: UnsafePointer<Scalar>, panelStride: Int = 0, depth: Int, start: ProductStart,
-    bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int, ahead: UnsafePointer<Scalar>? = nil,
+    bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int,
     next: UnsafePointer<Scalar>? = nil
   ) {
     unsafe self.a = a
@@ -30,7 +30,6 @@ public import CProcessor
     unsafe self.bias = bias
     unsafe self.c = c
     unsafe self.cStride = cStride
-    unsafe self.ahead = unsafe ahead
     unsafe self.next = unsafe next
   }
 }

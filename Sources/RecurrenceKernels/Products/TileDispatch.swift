@@ -55,6 +55,7 @@
     unsafe whole.start = .accumulate
     unsafe whole.c = unsafe edge
     unsafe whole.cStride = edgeStride
+    unsafe whole.next = nil
     unsafe run(whole, layout: layout, rows: rows)
     for r in 0..<rows {
       for j in 0..<columns {

@@ -16,6 +16,11 @@
   /// Columns of one packed panel.
   @inlinable @inline(__always) public static var panelWidth: Int { panelVectors &* V.lanes }
 
+  /// Panels that so many columns take, the last one perhaps in part.
+  @inlinable @inline(__always) static func panels(_ columns: Int) -> Int {
+    (columns &+ panelWidth &- 1) / panelWidth
+  }
+
   /// Scalars of one cache line.
   @inlinable @inline(__always) static var line: Int { 64 / MemoryLayout<V.Scalar>.stride }
   /// Cache lines that two steps of a panel take.

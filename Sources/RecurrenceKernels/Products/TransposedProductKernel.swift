@@ -25,7 +25,7 @@ public import CProcessor
   /// the first, and the columns all.
   public var second: (b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>)?
 
-  @inlinable
+  @inlinable @inline(__always)
   public init(
     a: MatrixView<Scalar>, b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>,
     second: (b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>)? = nil
@@ -38,7 +38,7 @@ public import CProcessor
 
   /// The second product alone.
   @inlinable @inline(__always)
-  var secondAlone: Self? {
+  public var secondAlone: Self? {
     guard let second = unsafe second else { return nil }
     return unsafe Self(a: a, b: second.b, c: second.c)
   }
@@ -52,8 +52,8 @@ public import CProcessor
   ///
   /// - Parameters:
   ///   - rows: rows of C, within 0..<M.
-  ///   - columns: columns of C, within 0..<N.
-  ///   - scratch: `KernelGeometry.transposedScratch(columns:)` scalars, overwritten; 64-byte aligned; not shared between
+  ///   - columns: columns of C, within 0..<N; of two products, all.
+  ///   - scratch: `KernelGeometry.transposedScratch(panels:)` scalars, overwritten; 64-byte aligned; not shared between
   ///     threads.
   @inlinable @inline(__always)
   public static func run(
@@ -64,14 +64,23 @@ public import CProcessor
     unsafe checkRange(rows, within: operands.c.rows, "rows")
     unsafe checkRange(columns, within: operands.c.columns, "columns")
     unsafe checkAlignment(scratch, "scratch")
-    guard let second = unsafe operands.secondAlone else {
-      if !rows.isEmpty, !columns.isEmpty { unsafe runAlone(operands, rows: rows, columns: columns, scratch: scratch) }
-      return
+    let second = unsafe operands.secondAlone
+    if let second = unsafe second {
+      unsafe check(second)
+      unsafe checkEqual(columns.count, operands.c.columns, "columns of the first of two products", "columns of c")
     }
-    unsafe check(second)
-    unsafe checkEqual(columns.count, operands.c.columns, "columns of the first of two products", "columns of c")
     if rows.isEmpty { return }
-    unsafe runTogether(operands, second, rows: rows, scratch: scratch)
+    guard let second = unsafe second else {
+      return unsafe run(operands, nil, rows: rows, columns: columns, scratch: scratch)
+    }
+    let all = unsafe Range(uncheckedBounds: (0, second.c.columns))
+    let panels = Geometry.panels(columns.count) &+ Geometry.panels(all.count)
+    if !columns.isEmpty, panels <= Geometry.panels(Geometry.columnBlock) {
+      unsafe run(operands, second, rows: rows, columns: columns, scratch: scratch)
+    } else {
+      unsafe run(operands, nil, rows: rows, columns: columns, scratch: scratch)
+      unsafe run(second, nil, rows: rows, columns: all, scratch: scratch)
+    }
   }
 
   @inlinable @inline(__always)
@@ -92,66 +101,43 @@ public import CProcessor
     unsafe packedA(scratch) + Geometry.packedColumnStride &* Geometry.depthBlock
   }
 
-  /// One product.
+  /// One product, or two whose B fits one block.
   @inlinable @inline(never)
-  static func runAlone(
-    _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
-    scratch: UnsafeMutablePointer<Scalar>
+  static func run(
+    _ first: TransposedProductOperands<Scalar>, _ second: TransposedProductOperands<Scalar>?, rows: Range<Int>,
+    columns: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
   ) {
     let packedB = unsafe packedB(scratch)
-    let depthBlocks = unsafe EvenSplit(operands.a.rows, limit: Geometry.depthBlock)
-    let rowBlocks = EvenSplit(rows.count, limit: Geometry.transposedRowBlock)
-    var d = depthBlocks.parts
-    while d > 0 {
-      d &-= 1
-      let k = depthBlocks.range(d)
-      var firstColumn = columns.lowerBound
-      while firstColumn < columns.upperBound {
-        let width = min(Geometry.columnBlock, columns.upperBound &- firstColumn)
-        unsafe packBlock(operands.b, rows: k, firstColumn: firstColumn, width: width, into: packedB)
-        for i in 0..<rowBlocks.parts {
-          let (row, count) = (rows.lowerBound &+ rowBlocks.start(i), rowBlocks.count(i))
-          unsafe packColumns(operands.a, rows: k, firstColumn: row, count: count, into: packedA(scratch))
-          unsafe runBlock(
-            operands, depth: k.count, firstRow: row, rowCount: count, firstColumn: firstColumn, width: width,
-            scratch: scratch, packedB: packedB)
-        }
-        firstColumn &+= width
-      }
-    }
-  }
-
-  /// Two products of one A: together where B of both fits, otherwise one after the other.
-  @inlinable @inline(never)
-  static func runTogether(
-    _ first: TransposedProductOperands<Scalar>, _ second: TransposedProductOperands<Scalar>, rows: Range<Int>,
-    scratch: UnsafeMutablePointer<Scalar>
-  ) {
-    let (width, secondWidth) = unsafe (first.c.columns, second.c.columns)
-    let panels = (width &+ Geometry.panelWidth &- 1) / Geometry.panelWidth
-    if panels &* Geometry.panelWidth &+ secondWidth > Geometry.columnBlock {
-      unsafe runAlone(first, rows: rows, columns: Range(uncheckedBounds: (0, width)), scratch: scratch)
-      return unsafe runAlone(second, rows: rows, columns: Range(uncheckedBounds: (0, secondWidth)), scratch: scratch)
-    }
-    let packedB = unsafe packedB(scratch)
-    let packedSecondB = unsafe packedB + panels &* Geometry.packedPanelStride
+    let packedSecondB = unsafe packedB + Geometry.panels(columns.count) &* Geometry.packedPanelStride
     let depthBlocks = unsafe EvenSplit(first.a.rows, limit: Geometry.depthBlock)
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.transposedRowBlock)
     var d = depthBlocks.parts
     while d > 0 {
       d &-= 1
       let k = depthBlocks.range(d)
-      unsafe packBlock(first.b, rows: k, firstColumn: 0, width: width, into: packedB)
-      unsafe packBlock(second.b, rows: k, firstColumn: 0, width: secondWidth, into: packedSecondB)
-      for i in 0..<rowBlocks.parts {
-        let (row, count) = (rows.lowerBound &+ rowBlocks.start(i), rowBlocks.count(i))
-        unsafe packColumns(first.a, rows: k, firstColumn: row, count: count, into: packedA(scratch))
-        unsafe runBlock(
-          first, depth: k.count, firstRow: row, rowCount: count, firstColumn: 0, width: width, scratch: scratch,
-          packedB: packedB)
-        unsafe runBlock(
-          second, depth: k.count, firstRow: row, rowCount: count, firstColumn: 0, width: secondWidth, scratch: scratch,
-          packedB: packedSecondB)
+      if let second = unsafe second {
+        unsafe packBlock(second.b, rows: k, firstColumn: 0, width: second.c.columns, into: packedSecondB)
+      }
+      var firstColumn = columns.lowerBound
+      while firstColumn < columns.upperBound {
+        let width = min(Geometry.columnBlock, columns.upperBound &- firstColumn)
+        unsafe packBlock(first.b, rows: k, firstColumn: firstColumn, width: width, into: packedB)
+        for i in 0..<rowBlocks.parts {
+          let block = rowBlocks.range(i)
+          let some = unsafe Range(
+            uncheckedBounds: (rows.lowerBound &+ block.lowerBound, rows.lowerBound &+ block.upperBound))
+          unsafe packColumns(
+            first.a, rows: k, firstColumn: some.lowerBound, count: some.count, into: packedA(scratch))
+          unsafe runBlock(
+            first, depth: k.count, rows: some, firstColumn: firstColumn, width: width, packedB: packedB,
+            scratch: scratch)
+          if let second = unsafe second {
+            unsafe runBlock(
+              second, depth: k.count, rows: some, firstColumn: 0, width: second.c.columns, packedB: packedSecondB,
+              scratch: scratch)
+          }
+        }
+        firstColumn &+= width
       }
     }
   }
@@ -189,45 +175,42 @@ public import CProcessor
   /// One block of rows of C, whose columns of A are packed: every panel of B passes over them.
   @inlinable @inline(never)
   static func runBlock(
-    _ operands: TransposedProductOperands<Scalar>, depth: Int, firstRow: Int, rowCount: Int, firstColumn: Int,
-    width: Int, scratch: UnsafeMutablePointer<Scalar>, packedB: UnsafePointer<Scalar>
+    _ operands: TransposedProductOperands<Scalar>, depth: Int, rows: Range<Int>, firstColumn: Int, width: Int,
+    packedB: UnsafePointer<Scalar>, scratch: UnsafeMutablePointer<Scalar>
   ) {
-    let tiles = EvenSplit(rowCount, limit: Geometry.rows)
+    let tiles = EvenSplit(rows.count, limit: Geometry.rows)
     var column = 0
     while column < width {
       let end = min(column &+ Geometry.nearColumns, width)
       for t in 0..<tiles.parts {
-        unsafe runTiles(
-          operands, depth: depth, row: firstRow &+ tiles.start(t), rowCount: tiles.count(t), firstColumn: firstColumn,
-          columns: Range(uncheckedBounds: (column, end)), packedA: packedA(scratch) + tiles.start(t), packedB: packedB,
-          edge: scratch)
+        let call = unsafe TileCall(
+          a: packedA(scratch) + tiles.start(t),
+          weights: packedB + column / Geometry.panelWidth &* Geometry.packedPanelStride, depth: depth,
+          start: .accumulate, bias: nil,
+          c: operands.c.pointer(row: rows.lowerBound &+ tiles.start(t), column: firstColumn &+ column),
+          cStride: operands.c.stride)
+        unsafe runTiles(call, rowCount: tiles.count(t), width: end &- column, edge: scratch)
       }
       column = end
     }
   }
 
-  /// The tiles of some rows, from left to right: along rows of C, which lie beyond L2.
+  /// The tiles of some rows, from left to right: along rows of C, which lie beyond L2. Each asks for C of the next.
   @inlinable @inline(__always)
   static func runTiles(
-    _ operands: TransposedProductOperands<Scalar>, depth: Int, row: Int, rowCount: Int, firstColumn: Int,
-    columns: Range<Int>, packedA: UnsafePointer<Scalar>, packedB: UnsafePointer<Scalar>,
-    edge: UnsafeMutablePointer<Scalar>
+    _ first: TileCall<Scalar>, rowCount: Int, width: Int, edge: UnsafeMutablePointer<Scalar>
   ) {
-    var column = columns.lowerBound
-    while column < columns.upperBound {
-      let following = column &+ Geometry.panelWidth
-      let isLast = following >= columns.upperBound
-      let call = unsafe TileCall(
-        a: packedA, weights: packedB + column / Geometry.panelWidth &* Geometry.packedPanelStride, depth: depth,
-        start: .accumulate, bias: nil, c: operands.c.pointer(row: row, column: firstColumn &+ column),
-        cStride: operands.c.stride,
-        next: UnsafePointer(
-          operands.c.pointer(
-            row: isLast ? row &+ rowCount : row,
-            column: firstColumn &+ (isLast ? columns.lowerBound : following))))
-      let width = min(Geometry.panelWidth, columns.upperBound &- column)
+    var call = unsafe first
+    var left = width
+    while left > 0 {
+      let following = unsafe call.c + Geometry.panelWidth
+      let below = unsafe first.c + rowCount &* call.cStride
+      unsafe call.next = left > Geometry.panelWidth ? UnsafePointer(following) : UnsafePointer(below)
+      let width = min(Geometry.panelWidth, left)
       unsafe PanelTile<V>.run(call, layout: .columns, rows: rowCount, width: width, edge: edge)
-      column = following
+      unsafe call.c = unsafe following
+      unsafe call.weights += Geometry.packedPanelStride
+      left &-= Geometry.panelWidth
     }
   }
 

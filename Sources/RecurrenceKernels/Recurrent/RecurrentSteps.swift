@@ -53,6 +53,7 @@
     if unsafe secondProduct != nil {
       unsafe secondProduct!.c.base += gatesAdvance
     } else {
+      // In turns; with a second stage, the first finds nothing of its own in the caches.
       unsafe product.descending.toggle()
     }
   }
