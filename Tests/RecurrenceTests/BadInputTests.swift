@@ -259,10 +259,8 @@ enum TableMisuse: String, Misuse {
     let b = unsafe MatrixView(UnsafePointer(ample), rows: 3, columns: 5)
     var operands = unsafe TransposedProductOperands(a: a, b: b, c: amplyHeld)
     if let second {
-      unsafe operands.second = unsafe (
-        MatrixView(UnsafePointer(ample), rows: second.rowsOfB, columns: 5),
-        MutableMatrixView(ample, rows: second.c.rows, columns: second.c.columns)
-      )
+      unsafe operands.secondB = MatrixView(UnsafePointer(ample), rows: second.rowsOfB, columns: 5)
+      unsafe operands.secondC = MutableMatrixView(ample, rows: second.c.rows, columns: second.c.columns)
     }
     unsafe Kernels<Float>.selected.table.transposedProduct(
       operands, rows: rows, columns: columns, scratch: scratch ?? ample)

@@ -127,10 +127,10 @@ import Testing
       let panels = g.panels(first) + g.panels(second)
       for rows in [0..<(m / 3), (m / 3)..<m] {
         let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: g.transposedScratch(panels: panels)))
+        var operands = unsafe TransposedProductOperands(a: left.view, b: right[0].view, c: c[0].mutableView)
+        unsafe (operands.secondB, operands.secondC) = unsafe (right[1].view, c[1].mutableView)
         unsafe kernels.table.transposedProduct(
-          TransposedProductOperands(
-            a: left.view, b: right[0].view, c: c[0].mutableView, second: (right[1].view, c[1].mutableView)),
-          rows: rows, columns: 0..<first, scratch: scratch.pointer)
+          operands, rows: rows, columns: 0..<first, scratch: scratch.pointer)
         complaints.note(scratch.damage, "\(kernels.label) columns \(first), \(second): scratch")
       }
       for (which, n) in [first, second].enumerated() {

@@ -99,8 +99,9 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
         gradient + shape.offsets[layer].u + run.gate * units * units, rows: rows, columns: units)
       let δ = unsafe δ(layer, count: count, position: run.position, planes: run.count)
       if weightRun.readsInput {
-        let second = unsafe weightRun.stage == nil ? nil : (h, u)
-        unsafe add(TransposedProductOperands(a: δ, b: input, c: w, second: second))
+        var operands = unsafe TransposedProductOperands(a: δ, b: input, c: w)
+        if weightRun.stage != nil { unsafe (operands.secondB, operands.secondC) = unsafe (h, u) }
+        unsafe add(operands)
       } else if weightRun.stage != nil {
         unsafe add(TransposedProductOperands(a: δ, b: h, c: u))
       }
@@ -197,11 +198,9 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
 
   /// C += Aᵀ · B of one product, or two of one A; these apart where columns are split, which each has its own.
   private func add(_ operands: TransposedProductOperands<Scalar>) {
-    if parts > 1, let second = unsafe operands.secondAlone,
-      unsafe operands.c.rows < max(operands.c.columns, second.c.columns)
-    {
-      unsafe add(TransposedProductOperands(a: operands.a, b: operands.b, c: operands.c))
-      return unsafe add(second)
+    if unsafe parts > 1 && operands.hasSecond && operands.c.rows < max(operands.c.columns, operands.secondC.columns) {
+      unsafe add(operands.first)
+      return unsafe add(operands.second)
     }
     guard let share = unsafe operands.share(part, of: parts) else { return }
     unsafe shape.kernels.table.transposedProduct(

@@ -21,27 +21,26 @@ public import CProcessor
   public var b: MatrixView<Scalar>
   /// In and out, [M, N]. Must not overlap the other operands.
   public var c: MutableMatrixView<Scalar>
-  /// B and C of a second product of the same A, or nil. Where both fit, A is packed once. The rows computed are those of
-  /// the first, and the columns all.
-  public var second: (b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>)?
+  /// B and C of a second product of the same A, without columns where there is none. Where B of both fits, A is packed once.
+  /// The rows computed are those of the first, and the columns all.
+  public var secondB: MatrixView<Scalar>
+  public var secondC: MutableMatrixView<Scalar>
 
   @inlinable @inline(__always)
-  public init(
-    a: MatrixView<Scalar>, b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>,
-    second: (b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>)? = nil
-  ) {
+  public init(a: MatrixView<Scalar>, b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>) {
     unsafe self.a = a
     unsafe self.b = b
     unsafe self.c = c
-    unsafe self.second = unsafe second
+    unsafe secondB = MatrixView(withoutColumnsOf: b)
+    unsafe secondC = MutableMatrixView(withoutColumnsOf: c)
   }
 
-  /// The second product alone.
-  @inlinable @inline(__always)
-  public var secondAlone: Self? {
-    guard let second = unsafe second else { return nil }
-    return unsafe Self(a: a, b: second.b, c: second.c)
-  }
+  // No optionals: of generic types they need metadata, whose accessors any module may define.
+  @inlinable @inline(__always) public var hasSecond: Bool { unsafe secondC.columns > 0 }
+
+  /// Each of the products alone.
+  @inlinable @inline(__always) public var first: Self { unsafe Self(a: a, b: b, c: c) }
+  @inlinable @inline(__always) public var second: Self { unsafe Self(a: a, b: secondB, c: secondC) }
 }
 
 @frozen public enum TransposedProductKernel<V: Vector> {
@@ -64,22 +63,18 @@ public import CProcessor
     unsafe checkRange(rows, within: operands.c.rows, "rows")
     unsafe checkRange(columns, within: operands.c.columns, "columns")
     unsafe checkAlignment(scratch, "scratch")
-    let second = unsafe operands.secondAlone
-    if let second = unsafe second {
-      unsafe check(second)
+    unsafe check(operands.second)
+    let all = unsafe Range(uncheckedBounds: (0, operands.secondC.columns))
+    if unsafe operands.hasSecond {
       unsafe checkEqual(columns.count, operands.c.columns, "columns of the first of two products", "columns of c")
     }
     if rows.isEmpty { return }
-    guard let second = unsafe second else {
-      return unsafe run(operands, nil, rows: rows, columns: columns, scratch: scratch)
-    }
-    let all = unsafe Range(uncheckedBounds: (0, second.c.columns))
     let panels = Geometry.panels(columns.count) &+ Geometry.panels(all.count)
-    if !columns.isEmpty, panels <= Geometry.panels(Geometry.columnBlock) {
-      unsafe run(operands, second, rows: rows, columns: columns, scratch: scratch)
+    if all.isEmpty || !columns.isEmpty && panels <= Geometry.panels(Geometry.columnBlock) {
+      unsafe runTogether(operands, rows: rows, columns: columns, scratch: scratch)
     } else {
-      unsafe run(operands, nil, rows: rows, columns: columns, scratch: scratch)
-      unsafe run(second, nil, rows: rows, columns: all, scratch: scratch)
+      unsafe runTogether(operands.first, rows: rows, columns: columns, scratch: scratch)
+      unsafe runTogether(operands.second, rows: rows, columns: all, scratch: scratch)
     }
   }
 
@@ -103,10 +98,11 @@ public import CProcessor
 
   /// One product, or two whose B fits one block.
   @inlinable @inline(never)
-  static func run(
-    _ first: TransposedProductOperands<Scalar>, _ second: TransposedProductOperands<Scalar>?, rows: Range<Int>,
-    columns: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
+  static func runTogether(
+    _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
+    scratch: UnsafeMutablePointer<Scalar>
   ) {
+    let (first, second) = unsafe (operands.first, operands.second)
     let packedB = unsafe packedB(scratch)
     let packedSecondB = unsafe packedB + Geometry.panels(columns.count) &* Geometry.packedPanelStride
     let depthBlocks = unsafe EvenSplit(first.a.rows, limit: Geometry.depthBlock)
@@ -115,9 +111,7 @@ public import CProcessor
     while d > 0 {
       d &-= 1
       let k = depthBlocks.range(d)
-      if let second = unsafe second {
-        unsafe packBlock(second.b, rows: k, firstColumn: 0, width: second.c.columns, into: packedSecondB)
-      }
+      unsafe packBlock(second.b, rows: k, firstColumn: 0, width: second.c.columns, into: packedSecondB)
       var firstColumn = columns.lowerBound
       while firstColumn < columns.upperBound {
         let width = min(Geometry.columnBlock, columns.upperBound &- firstColumn)
@@ -131,11 +125,9 @@ public import CProcessor
           unsafe runBlock(
             first, depth: k.count, rows: some, firstColumn: firstColumn, width: width, packedB: packedB,
             scratch: scratch)
-          if let second = unsafe second {
-            unsafe runBlock(
-              second, depth: k.count, rows: some, firstColumn: 0, width: second.c.columns, packedB: packedSecondB,
-              scratch: scratch)
-          }
+          unsafe runBlock(
+            second, depth: k.count, rows: some, firstColumn: 0, width: second.c.columns, packedB: packedSecondB,
+            scratch: scratch)
         }
         firstColumn &+= width
       }

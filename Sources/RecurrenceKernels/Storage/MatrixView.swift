@@ -41,6 +41,13 @@
     unsafe self.init(buffer.baseAddress, rows: rows, columns: columns, stride: stride, name: name)
   }
 
+  /// The rows without a column.
+  @inlinable @inline(__always)
+  init(withoutColumnsOf view: Self) {
+    unsafe (base, stride) = unsafe (view.base, view.stride)
+    unsafe (rows, columns) = unsafe (view.rows, 0)
+  }
+
   @inlinable @inline(__always)
   func pointer(row: Int, column: Int) -> UnsafePointer<Scalar> { unsafe base + (row &* stride &+ column) }
 }
@@ -71,6 +78,13 @@
     unsafe self.rows = rows
     unsafe self.columns = columns
     unsafe self.stride = view.stride
+  }
+
+  /// The rows without a column.
+  @inlinable @inline(__always)
+  init(withoutColumnsOf view: Self) {
+    unsafe (base, stride) = unsafe (view.base, view.stride)
+    unsafe (rows, columns) = unsafe (view.rows, 0)
   }
 
   @inlinable @inline(__always)
