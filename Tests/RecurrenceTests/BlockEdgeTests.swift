@@ -61,7 +61,7 @@ import Testing
           var operands = unsafe ProductOperands(
             a: left.view, weights: UnsafePointer(packed.pointer), bias: UnsafePointer(added.pointer),
             c: c.mutableView, start: start)
-          // Few rows heed it; no bit depends on it.
+          // One row heeds it; no bit depends on it.
           unsafe operands.descending = start == .accumulate
           unsafe kernels.table.product(
             operands, rows: part, panels: 0..<((n + g.panelWidth - 1) / g.panelWidth), scratch: scratch.pointer)

@@ -41,7 +41,7 @@ struct CellPlan: Sendable {
 
   /// Neighbouring positions that hold neighbouring gates, and what their pre-activations are products of.
   struct WeightRun: Sendable {
-    var run: Run
+    let run: Run
     let readsInput: Bool
     /// The stage whose recurrent weights they are sums of; nil for none.
     let stage: Int?
@@ -86,7 +86,13 @@ struct CellPlan: Sendable {
     recurrent = second.isEmpty ? [starts[3]..<starts[5]] : [starts[3]..<starts[5], second]
     inputRuns = Self.runs(inputs, gate)
     recurrentRuns = recurrent.map { [gate] in Self.runs($0, gate) }
-    weightRuns = Self.weightRuns(inputs, recurrent, gate)
+    // Whether the input reaches a block, and the stage of its recurrent weights.
+    let reach: [(input: Bool, stage: Int?)] = [(false, 1), (true, 1), (true, nil), (true, 0), (false, 0)]
+    weightRuns = blocks.indices.flatMap { [gate] block in
+      Self.runs(starts[block]..<starts[block + 1], gate).map {
+        WeightRun(run: $0, readsInput: reach[block].input, stage: reach[block].stage)
+      }
+    }
     self.gates = gates.count
     apartGates = apart
     gateNames = gates.map(\.name)
@@ -119,23 +125,6 @@ struct CellPlan: Sendable {
         runs[runs.count - 1].count += 1
       } else {
         runs.append(Run(position: place, gate: gate[place], count: 1))
-      }
-    }
-    return runs
-  }
-
-  private static func weightRuns(_ inputs: Range<Int>, _ recurrent: [Range<Int>], _ gate: [Int]) -> [WeightRun] {
-    var runs: [WeightRun] = []
-    for place in gate.indices {
-      let next = WeightRun(
-        run: Run(position: place, gate: gate[place], count: 1), readsInput: inputs.contains(place),
-        stage: recurrent.firstIndex { $0.contains(place) })
-      if let last = runs.last, last.readsInput == next.readsInput, last.stage == next.stage,
-        last.run.gate + last.run.count == gate[place]
-      {
-        runs[runs.count - 1].run.count += 1
-      } else {
-        runs.append(next)
       }
     }
     return runs

@@ -102,7 +102,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
         var operands = unsafe TransposedProductOperands(a: δ, b: input, c: w)
         if weightRun.stage != nil { unsafe (operands.secondB, operands.secondC) = unsafe (h, u) }
         unsafe add(operands)
-      } else if weightRun.stage != nil {
+      } else {
         unsafe add(TransposedProductOperands(a: δ, b: h, c: u))
       }
     }

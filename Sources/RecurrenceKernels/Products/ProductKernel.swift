@@ -116,7 +116,7 @@
   /// Panels that W has.
   @inlinable @inline(__always)
   static func panels(_ operands: ProductOperands<Scalar>) -> Int {
-    unsafe (operands.c.columns &+ Geometry.panelWidth &- 1) / Geometry.panelWidth
+    unsafe Geometry.panels(operands.c.columns)
   }
 
   /// Copies A[rows, depth] to `copiedRowStride`.
@@ -147,21 +147,21 @@
     let weights = unsafe operands.weights + (firstColumn &* operands.a.columns &+ depth.lowerBound &* panelWidth)
     let tiles = EvenSplit(rowCount, limit: Geometry.rows)
     let edge = unsafe copied + Geometry.rowBlock &* Geometry.copiedRowStride
-    let followingWeights = unsafe weights + Geometry.panelWidth &* operands.a.columns
-    // Each tile asks for its part of it: one alone would ask for more than memory delivers meanwhile.
+    // Each tile asks for its part of the panel: one alone would ask for more than memory delivers meanwhile.
+    var ahead = unsafe weights + Geometry.panelWidth &* operands.a.columns
     let linesPerTile = (Geometry.panelLines &+ tiles.parts &- 1) / tiles.parts
+    var linesLeft = unsafe operands.a.columns &* operands.c.columns > Geometry.nearScalars ? Geometry.panelLines : 0
     let asksForC = unsafe start == .accumulate && 2 &* operands.c.rows &* operands.c.stride >= Geometry.nearScalars
-    var linesAsked = unsafe operands.a.columns &* operands.c.columns > Geometry.nearScalars ? 0 : Geometry.panelLines
     for t in 0..<tiles.parts {
       let rows = tiles.range(t)
       var call = unsafe TileCall(
         a: copied + rows.lowerBound &* Geometry.copiedRowStride, weights: weights, depth: depth.count, start: start,
         bias: biasPointer(operands, firstColumn),
         c: operands.c.pointer(row: firstRow &+ rows.lowerBound, column: firstColumn), cStride: operands.c.stride)
-      if linesAsked < Geometry.panelLines {
-        unsafe call.ahead = followingWeights + linesAsked &* (depth.count / 2) &* Geometry.line
-        unsafe call.aheadLines = linesPerTile
-        linesAsked &+= linesPerTile
+      if linesLeft > 0 {
+        unsafe (call.ahead, call.aheadLines) = unsafe (ahead, linesPerTile)
+        unsafe ahead += linesPerTile &* (depth.count / 2) &* Geometry.line
+        linesLeft &-= linesPerTile
       }
       if asksForC {
         let isLast = t &+ 1 == tiles.parts

@@ -60,7 +60,7 @@ public import CProcessor
       if var line = unsafe ahead {
         for _ in 0..<aheadLines {
           unsafe recurrence_prefetch_l2(line)
-          unsafe line += 64 / MemoryLayout<Scalar>.stride
+          unsafe line += TileGeometry<V>.line
         }
         unsafe ahead = unsafe line
       }

@@ -19,8 +19,7 @@ public import CProcessor
   @inlinable @inline(__always)
   init(
     a: UnsafePointer<Scalar>, weights: UnsafePointer<Scalar>, panelStride: Int = 0, depth: Int, start: ProductStart,
-    bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int,
-    next: UnsafePointer<Scalar>? = nil
+    bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int
   ) {
     unsafe self.a = a
     unsafe self.weights = weights
@@ -30,7 +29,6 @@ public import CProcessor
     unsafe self.bias = bias
     unsafe self.c = c
     unsafe self.cStride = cStride
-    unsafe self.next = unsafe next
   }
 }
 

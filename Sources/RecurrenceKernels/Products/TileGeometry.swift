@@ -39,9 +39,7 @@
   static var blockBytes: Int { V.lanes &* MemoryLayout<V.Scalar>.stride == 64 ? 393_216 : 196_608 }
   /// Elements from one row of a copied block of A to the next. Fixed, so that the rows of a tile are constant
   /// displacements from one register; not a power of two, so that they fall into different cache sets.
-  @inlinable @inline(__always) public static var copiedRowStride: Int {
-    depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride
-  }
+  @inlinable @inline(__always) public static var copiedRowStride: Int { depthBlock &+ line }
   /// Rows of A copied at a time, whole tiles: at most `blockBytes`, which stay in L2 while all panels pass over them.
   @inlinable @inline(__always)
   public static var rowBlock: Int { blockBytes / (copiedRowStride &* MemoryLayout<V.Scalar>.stride) / rows &* rows }
@@ -63,14 +61,11 @@
   /// Scalars from one packed row of A to the next in AᵀB: whole cache lines, and an odd number of them, so that the lines
   /// that a tile reads fall into all sets of the cache.
   @inlinable @inline(__always)
-  public static var packedColumnStride: Int {
-    let line = 64 / MemoryLayout<V.Scalar>.stride
-    return ((transposedRowBlock &+ line &- 1) / line | 1) &* line
-  }
+  public static var packedColumnStride: Int { ((transposedRowBlock &+ line &- 1) / line | 1) &* line }
   /// Scalars from one packed panel of B to the next in AᵀB: a block, and a cache line that spreads the panels, which a row
   /// of B is dealt to, over the cache's sets.
   @inlinable @inline(__always)
-  public static var packedPanelStride: Int { panelWidth &* depthBlock &+ 64 / MemoryLayout<V.Scalar>.stride }
+  public static var packedPanelStride: Int { panelWidth &* depthBlock &+ line }
   /// Scalars of scratch memory that `TransposedProductKernel` needs at most: an edge tile and blocks of A and of B.
   @inlinable @inline(__always)
   public static var transposedScratch: Int {

@@ -142,6 +142,7 @@ public import CProcessor
   static func packBlock(
     _ b: MatrixView<Scalar>, rows: Range<Int>, firstColumn: Int, width: Int, into packed: UnsafeMutablePointer<Scalar>
   ) {
+    if width == 0 { return }
     let wholePanels = width / Geometry.panelWidth
     var to = unsafe packed
     var r = rows.upperBound
@@ -227,7 +228,7 @@ public import CProcessor
       var line = 0
       while line < count {
         unsafe recurrence_prefetch(ahead + line)
-        line &+= 64 / MemoryLayout<Scalar>.stride
+        line &+= Geometry.line
       }
       for j in 0..<vectors { unsafe V.load(from + j &* V.lanes).store(to + j &* V.lanes) }
       if tail > 0 { unsafe V.load(from + vectors &* V.lanes, count: tail).store(to + vectors &* V.lanes) }
