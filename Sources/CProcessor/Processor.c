@@ -75,9 +75,8 @@ uint64_t recurrence_flush_subnormals(void) {
 }
 
 void recurrence_restore_subnormals(uint64_t mode) {
-  if ((mode & FLUSH) == FLUSH) return;
-  // The exception flags raised meanwhile stay raised.
-  _mm_setcsr((uint32_t)((mode & ~0x3full) | (_mm_getcsr() & 0x3fu)));
+  // All of it, exception flags too: to read those raised meanwhile is to wait for every operation that may raise one.
+  if ((mode & FLUSH) != FLUSH) _mm_setcsr((uint32_t)mode);
 }
 
 #elif defined(__aarch64__)

@@ -17,8 +17,9 @@ public protocol KernelTable<Scalar>: Sendable {
   static func packedCount(outputs: Int, depth: Int) -> Int
   /// Packs W[N, K], one row an output, for A·Wᵀ. `packed` is 64-byte aligned, `packedCount` scalars.
   @unsafe static func packRows(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>)
-  /// Packs W[K, N], one column an output, for A·W.
-  @unsafe static func packColumns(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>)
+  /// Packs rows of W[K, N], one column an output, for A·W: `weights` are its rows from `row` on, and `depth` is K.
+  @unsafe static func packColumns(
+    _ weights: MatrixView<Scalar>, from row: Int, of depth: Int, into packed: UnsafeMutablePointer<Scalar>)
   /// C = start + A·W for some rows and panels; see `ProductKernel`.
   @unsafe static func product(
     _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>)
@@ -31,6 +32,8 @@ public protocol KernelTable<Scalar>: Sendable {
   @unsafe static func recurrentStep(_ call: RecurrentCall<Scalar>)
   /// Consecutive time steps; see `RecurrentStepsKernel`.
   @unsafe static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>)
+  /// Consecutive time steps on the way back; see `BackwardStepsKernel`.
+  @unsafe static func backwardSteps(_ steps: UnsafeMutablePointer<BackwardSteps<Scalar>>)
   /// sums[j] += Σ_r matrix[r, j], r descending; see `RecurrentKernel`.
   @unsafe static func columnSums(_ matrix: MatrixView<Scalar>, into sums: UnsafeMutablePointer<Scalar>)
 

@@ -168,8 +168,10 @@ public enum BaselineFloat: KernelTable {
   }
 
   @inline(never)
-  public static func packColumns(_ weights: MatrixView<Float>, into packed: UnsafeMutablePointer<Float>) {
-    PanelPacking<FloatVector>.packColumns(weights, into: packed)
+  public static func packColumns(
+    _ weights: MatrixView<Float>, from row: Int, of depth: Int, into packed: UnsafeMutablePointer<Float>
+  ) {
+    PanelPacking<FloatVector>.packColumns(weights, from: row, of: depth, into: packed)
   }
 
   @inline(never)
@@ -195,6 +197,11 @@ public enum BaselineFloat: KernelTable {
   @inline(never)
   public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Float>>) {
     RecurrentStepsKernel<FloatVector>.run(steps)
+  }
+
+  @inline(never)
+  public static func backwardSteps(_ steps: UnsafeMutablePointer<BackwardSteps<Float>>) {
+    BackwardStepsKernel<FloatVector>.run(steps)
   }
 
   @inline(never)
@@ -298,8 +305,10 @@ public enum BaselineDouble: KernelTable {
   }
 
   @inline(never)
-  public static func packColumns(_ weights: MatrixView<Double>, into packed: UnsafeMutablePointer<Double>) {
-    PanelPacking<DoubleVector>.packColumns(weights, into: packed)
+  public static func packColumns(
+    _ weights: MatrixView<Double>, from row: Int, of depth: Int, into packed: UnsafeMutablePointer<Double>
+  ) {
+    PanelPacking<DoubleVector>.packColumns(weights, from: row, of: depth, into: packed)
   }
 
   @inline(never)
@@ -325,6 +334,11 @@ public enum BaselineDouble: KernelTable {
   @inline(never)
   public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Double>>) {
     RecurrentStepsKernel<DoubleVector>.run(steps)
+  }
+
+  @inline(never)
+  public static func backwardSteps(_ steps: UnsafeMutablePointer<BackwardSteps<Double>>) {
+    BackwardStepsKernel<DoubleVector>.run(steps)
   }
 
   @inline(never)

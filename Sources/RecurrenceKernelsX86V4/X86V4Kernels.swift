@@ -160,8 +160,10 @@ public enum X86V4Float: KernelTable {
   }
 
   @inline(never)
-  public static func packColumns(_ weights: MatrixView<Float>, into packed: UnsafeMutablePointer<Float>) {
-    PanelPacking<FloatVector>.packColumns(weights, into: packed)
+  public static func packColumns(
+    _ weights: MatrixView<Float>, from row: Int, of depth: Int, into packed: UnsafeMutablePointer<Float>
+  ) {
+    PanelPacking<FloatVector>.packColumns(weights, from: row, of: depth, into: packed)
   }
 
   @inline(never)
@@ -187,6 +189,11 @@ public enum X86V4Float: KernelTable {
   @inline(never)
   public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Float>>) {
     RecurrentStepsKernel<FloatVector>.run(steps)
+  }
+
+  @inline(never)
+  public static func backwardSteps(_ steps: UnsafeMutablePointer<BackwardSteps<Float>>) {
+    BackwardStepsKernel<FloatVector>.run(steps)
   }
 
   @inline(never)
@@ -290,8 +297,10 @@ public enum X86V4Double: KernelTable {
   }
 
   @inline(never)
-  public static func packColumns(_ weights: MatrixView<Double>, into packed: UnsafeMutablePointer<Double>) {
-    PanelPacking<DoubleVector>.packColumns(weights, into: packed)
+  public static func packColumns(
+    _ weights: MatrixView<Double>, from row: Int, of depth: Int, into packed: UnsafeMutablePointer<Double>
+  ) {
+    PanelPacking<DoubleVector>.packColumns(weights, from: row, of: depth, into: packed)
   }
 
   @inline(never)
@@ -317,6 +326,11 @@ public enum X86V4Double: KernelTable {
   @inline(never)
   public static func recurrentSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Double>>) {
     RecurrentStepsKernel<DoubleVector>.run(steps)
+  }
+
+  @inline(never)
+  public static func backwardSteps(_ steps: UnsafeMutablePointer<BackwardSteps<Double>>) {
+    BackwardStepsKernel<DoubleVector>.run(steps)
   }
 
   @inline(never)

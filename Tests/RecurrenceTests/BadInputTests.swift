@@ -188,7 +188,7 @@ enum ProductMisuse: String, Misuse {
 /// The kernel table, called directly: its modules delete preconditions, so what is not checked by hand is not checked.
 enum TableMisuse: String, Misuse {
   case negativeOutputs, negativeDepth, overflowingCount
-  case misalignedPackedRows, misalignedPackedColumns, misalignedWeights
+  case misalignedPackedRows, misalignedPackedColumns, misalignedWeights, packedRowsBeyond, packedRowsBefore
   case productScratch, rowsBeyond, rowsBefore, panelsBeyond, panelsBefore
   case transposedScratch, transposedRowsBeyond, transposedRowsBefore, columnsBeyond, columnsBefore
   case someColumnsOfTwo, rowsOfSecondB, rowsOfSecondC, columnsOfSecondC
@@ -200,6 +200,7 @@ enum TableMisuse: String, Misuse {
     case .misalignedPackedRows, .misalignedPackedColumns: ["packed", "64-byte"]
     case .misalignedWeights: ["64-byte"]
     case .productScratch, .transposedScratch: ["scratch", "64-byte"]
+    case .packedRowsBeyond, .packedRowsBefore: ["rows"]
     case .rowsBeyond, .rowsBefore, .transposedRowsBeyond, .transposedRowsBefore: ["rows"]
     case .panelsBeyond, .panelsBefore: ["panels"]
     case .columnsBeyond, .columnsBefore, .someColumnsOfTwo: ["columns"]
@@ -217,7 +218,9 @@ enum TableMisuse: String, Misuse {
     case .negativeDepth: print(table.packedCount(outputs: 3, depth: -1))
     case .overflowingCount: print(table.packedCount(outputs: 100, depth: Int.max / 2))
     case .misalignedPackedRows: unsafe table.packRows(zeros(5, 3), into: ample + 1)
-    case .misalignedPackedColumns: unsafe table.packColumns(zeros(3, 5), into: ample + 1)
+    case .misalignedPackedColumns: unsafe table.packColumns(zeros(3, 5), from: 0, of: 3, into: ample + 1)
+    case .packedRowsBeyond: unsafe table.packColumns(zeros(3, 5), from: 1, of: 3, into: ample)
+    case .packedRowsBefore: unsafe table.packColumns(zeros(3, 5), from: -1, of: 3, into: ample)
     case .misalignedWeights: unsafe product(weights: ample + 1)
     case .productScratch: unsafe product(scratch: ample + 1)
     case .rowsBeyond: unsafe product(rows: 0..<3)

@@ -51,7 +51,7 @@ import Testing
       let added = GuardedMatrix<Scalar>(row: bias, placement: .endOfPage)
       let count = kernels.table.packedCount(outputs: n, depth: k)
       let packed = GuardedMatrix(row: [Scalar](repeating: .nan, count: count))
-      unsafe kernels.table.packColumns(right.view, into: packed.pointer)
+      unsafe kernels.table.packColumns(right.view, from: 0, of: k, into: packed.pointer)
       for start in [ProductStart.bias, .accumulate] {
         let starts = start == .bias ? (0..<m).flatMap { _ in bias } : before
         let expected = model.product(a, w, start: starts, m: m, n: n, k: k)
@@ -154,7 +154,13 @@ import Testing
       let blank = [Scalar](repeating: .nan, count: kernels.table.packedCount(outputs: n, depth: k))
       let (byRows, byColumns) = (GuardedMatrix(row: blank), GuardedMatrix(row: blank))
       unsafe kernels.table.packRows(rows.view, into: byRows.pointer)
-      unsafe kernels.table.packColumns(columns.view, into: byColumns.pointer)
+      // In two calls, the later rows first.
+      let split = k / 3
+      unsafe kernels.table.packColumns(
+        MatrixView(columns.view.base + split * columns.view.stride, rows: k - split, columns: n), from: split, of: k,
+        into: byColumns.pointer)
+      unsafe kernels.table.packColumns(
+        MatrixView(columns.view.base, rows: split, columns: n), from: 0, of: k, into: byColumns.pointer)
       let context = "\(kernels.label) N \(n) K \(k)"
       complaints.note(firstDifference(byRows.values, from: byColumns.values, columns: k), context)
       complaints.note(byRows.damage ?? byColumns.damage, context + " around packed")

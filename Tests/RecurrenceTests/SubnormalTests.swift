@@ -5,6 +5,10 @@ import RecurrenceTesting
 import Synchronization
 import Testing
 
+#if canImport(Glibc)
+import Glibc
+#endif
+
 /// Subnormal numbers are zero inside a pass, and as the caller had them before and after it.
 @Suite("Subnormal numbers")
 struct SubnormalTests {
@@ -30,6 +34,30 @@ struct SubnormalTests {
     #if arch(x86_64) || arch(arm64)
     #expect(flushes)
     #endif
+  }
+
+  @Test("a step leaves all of the mode as it was, exception flags too")
+  func flagsAreRestored() {
+    let layer = RecurrentLayer<LSTM, Float>(LSTM(), inputs: 3, units: 17, seed: 1)
+    var stream = layer.makeStream(batch: 1)
+    var output = [Float](repeating: 0, count: 17)
+    let input: [Float] = [1e30, -1e-3, 0.1]
+    unsafe input.withUnsafeBufferPointer { input in
+      unsafe output.withUnsafeMutableBufferPointer { output in
+        #if canImport(Glibc)
+        feclearexcept(FE_ALL_EXCEPT)
+        #endif
+        let before = mode()
+        unsafe layer.step(input, into: output, stream: &stream)
+        #expect(mode() == before)
+      }
+    }
+  }
+
+  private func mode() -> UInt64 {
+    let mode = recurrence_flush_subnormals()
+    recurrence_restore_subnormals(mode)
+    return mode
   }
 
   @Test("inside, a subnormal number is zero", arguments: CountedCell.allCases)

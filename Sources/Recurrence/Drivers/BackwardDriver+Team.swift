@@ -18,21 +18,18 @@ extension BackwardDriver {
   private func runLayer(
     _ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>, _ phases: inout TeamPhases
   ) {
-    var t = chunk.upperBound - 1
-    while count(t) == 0 { t -= 1 }
+    var t = lastStep(of: chunk)
     var product: ProductOperands<Scalar>? = nil
     while t >= chunk.lowerBound {
-      let step = unsafe step(t, layer, chunk, tapeStart: tapeStart, call)
-      unsafe runUnits(product, .backward, step, &phases)
-      if shape.plan.planes.stages > 1 {
-        let δq = unsafe memory.operandGradient(first: 0)
-        let second = unsafe throughU(layer, stage: 1, step, rows: 1, into: δq, start: .bias)
+      let steps = unsafe steps(t...t, layer, chunk, tapeStart: tapeStart, call).pointee
+      // The product of the step after, then the backward of this one: of the same units.
+      unsafe runUnits(product, .backward, steps.step, &phases)
+      if let second = unsafe steps.secondProduct {
         // Apart: the product reads every unit's δ, to which this backward adds.
-        unsafe runUnits(second, nil, step, &phases)
-        unsafe runUnits(nil, .operandBackward, step, &phases)
+        unsafe runUnits(second, nil, steps.step, &phases)
+        unsafe runUnits(nil, .operandBackward, steps.step, &phases)
       }
-      unsafe product = throughU(layer, stage: 0, step, rows: 1, into: step.hiddenGradient!, start: .accumulate)
-      unsafe product!.descending = memory.readsFromEnd(at: t)
+      unsafe product = unsafe steps.product
       t -= 1
     }
     let none = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)

@@ -5,7 +5,7 @@ import RecurrenceKernels
 //   for each segment of the tape, from the last (run forward again where the tape holds another):
 //     for each chunk of steps, from the last:
 //       for each layer, from the top:
-//         for each step t of the chunk, from the last:
+//         for each step t of the chunk, from the last:          (one call, unless somebody watches)
 //           δ_t ← the cell's backward                           (in the loop: only what depends on the step)
 //           ∂L/∂h_{t−1} += δ_t · U
 //         ∂L/∂input ← δ · W                                      one product
@@ -56,50 +56,59 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
   }
 
   private func runLayer(_ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>) {
-    let stages = shape.plan.planes.stages
-    var t = chunk.upperBound - 1
-    // Sequences of this part may all be shorter.
-    while count(t) == 0 { t -= 1 }
-    var product: ProductOperands<Scalar>? = nil
-    var after: FlowStep? = nil
+    let isPlain = memory.recorder == nil && memory.control == nil && memory.lags == nil
+    var t = lastStep(of: chunk)
     while t >= chunk.lowerBound {
-      let step = unsafe step(t, layer, chunk, tapeStart: tapeStart, call)
-      let place = FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count(t))
-      if memory.isWatched {
-        // ∂L/∂h_t is whole between the product and the cell's backward. Apart, both leave the same bits.
-        unsafe run(product, nil, step, rows: 0)
-        if let after { unsafe memory.control?.closeRatios(step.hiddenGradient!, after, chunk, schedule) }
-        unsafe memory.control?.openRatios(step, place, chunk, schedule)
-        unsafe watch(step, place)
+      let start = isPlain ? startOfEqualSteps(upTo: t, chunk, tapeStart: tapeStart) : t
+      let steps = unsafe steps(start...t, layer, chunk, tapeStart: tapeStart, call)
+      if isPlain {
+        unsafe shape.kernels.table.backwardSteps(steps)
       } else {
-        // The product of the step after, then the backward of this one.
-        unsafe run(product, .backward, step, rows: count(t))
+        let place = FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count(t))
+        unsafe runWatched(steps.pointee, place, chunk)
       }
-      // Before clipping, which would make an infinity a number.
+      t = start - 1
+    }
+  }
+
+  /// The last step of the chunk that this part has a sequence in: all of them may be shorter than it.
+  func lastStep(of chunk: Range<Int>) -> Int {
+    var t = chunk.upperBound - 1
+    while count(t) == 0 { t -= 1 }
+    return t
+  }
+
+  /// The first of the steps up to t whose rows, and the rows of the steps before them, lie at equal distances.
+  private func startOfEqualSteps(upTo t: Int, _ chunk: Range<Int>, tapeStart: Int) -> Int {
+    if schedule.isUniform { return chunk.lowerBound }
+    var start = t
+    while start > chunk.lowerBound, schedule.count(start - 1) == schedule.count(t),
+      schedule.rowsBefore(start - 1, tapeStart: tapeStart) == schedule.count(t)
+    { start -= 1 }
+    return start
+  }
+
+  /// One step, looked at and controlled between its parts. Apart and together, they leave the same bits.
+  private func runWatched(_ steps: BackwardSteps<Scalar>, _ place: FlowStep, _ chunk: Range<Int>) {
+    let step = unsafe steps.step
+    if memory.isWatched {
+      // ∂L/∂h_t is whole here.
+      unsafe memory.control?.openRatios(step, place, chunk, schedule)
+      unsafe watch(step, place)
+    } else {
+      unsafe run(nil, .backward, step, rows: place.rows)
+    }
+    // Before clipping, which would make an infinity a number.
+    unsafe memory.recorder?.checkBackward(step, place)
+    unsafe memory.control?.clip(step, place, stage: 0)
+    if let second = unsafe steps.secondProduct {
+      unsafe run(second, .operandBackward, step, rows: place.rows)
       unsafe memory.recorder?.checkBackward(step, place)
-      unsafe memory.control?.clip(step, place, stage: 0)
-      if stages > 1 {
-        let δq = unsafe memory.operandGradient(first: rows.lowerBound)
-        let second = unsafe throughU(layer, stage: 1, step, rows: count(t), into: δq, start: .bias)
-        unsafe run(second, .operandBackward, step, rows: count(t))
-        unsafe memory.recorder?.checkBackward(step, place)
-        unsafe memory.control?.clip(step, place, stage: 1)
-      }
-      unsafe memory.lags?.record(step, place)
-      unsafe product = unsafe throughU(
-        layer, stage: 0, step, rows: count(t), into: step.hiddenGradient!, start: .accumulate)
-      unsafe product!.descending = memory.readsFromEnd(at: t)
-      after = place
-      t -= 1
+      unsafe memory.control?.clip(step, place, stage: 1)
     }
-    if let product = unsafe product {
-      let step = unsafe CellStep<Scalar>(units: shape.units, gateColumns: shape.gateColumns, unitColumn: 0)
-      unsafe run(product, nil, step, rows: 0)
-      if let after {
-        unsafe memory.control?.closeRatios(
-          memory.hiddenGradient(layer) + rows.lowerBound * shape.units, after, chunk, schedule)
-      }
-    }
+    unsafe memory.lags?.record(step, place)
+    unsafe run(steps.product, nil, step, rows: 0)
+    unsafe memory.control?.closeRatios(step.hiddenGradient!, place, chunk, schedule)
   }
 
   /// The backward of a step, measured where somebody asked.
@@ -127,64 +136,41 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
         productScratch: memory.productScratch(part), programScratch: memory.programScratch(part)))
   }
 
-  /// C (+)= δ · U, over the gates of a stage.
-  func throughU(
-    _ layer: Int, stage: Int, _ step: CellStep<Scalar>, rows: Int, into c: UnsafeMutablePointer<Scalar>,
-    start: ProductStart
-  ) -> ProductOperands<Scalar> {
-    let positions = shape.plan.recurrent[stage]
-    return unsafe ProductOperands(
-      a: MatrixView(
-        UnsafePointer(step.gates! + positions.lowerBound * shape.units), rows: rows,
-        columns: positions.count * shape.units, stride: shape.gradientStride),
-      weights: memory.backwardU(layer, stage: stage), bias: nil,
-      c: MutableMatrixView(c, rows: rows, columns: shape.units), start: start)
+  /// Steps at which the same sequences run, and whose rows lie at equal distances.
+  func steps(
+    _ steps: ClosedRange<Int>, _ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>
+  ) -> UnsafeMutablePointer<BackwardSteps<Scalar>> {
+    let (t, units, first) = (steps.upperBound, shape.units, rows.lowerBound)
+    let row = schedule.offset(t) - schedule.offset(tapeStart) + first
+    let previous = row - schedule.rowsBefore(t, tapeStart: tapeStart)
+    let chunkRow = schedule.offset(t) - schedule.offset(chunk.lowerBound) + first
+    let result = unsafe memory.placeBackward(layer, thread: part, first: first, rows: count(t), chunkRow: chunkRow)
+    unsafe result.pointee.count = steps.count
+    let advance = schedule.count(t)
+    unsafe result.pointee.gatesAdvance = advance * shape.gradientStride
+    unsafe (result.pointee.hiddenAdvance, result.pointee.otherAdvance) = (advance * units, advance * shape.otherStride)
+    unsafe result.pointee.savedAdvance = advance * shape.savedStride
+    unsafe result.pointee.product.descending = memory.readsFromEnd(at: t)
+    let (hidden, other) = unsafe (memory.tapeHidden(layer), memory.tapeOther(layer))
+    unsafe result.pointee.step.hidden = unsafe hidden + row * units
+    unsafe result.pointee.step.other = unsafe other + row * shape.otherStride
+    unsafe result.pointee.step.previousHidden = unsafe UnsafePointer(hidden + previous * units)
+    unsafe result.pointee.step.previousOther = unsafe UnsafePointer(other + previous * shape.otherStride)
+    unsafe result.pointee.step.saved = unsafe memory.tapeSaved(layer) + row * shape.savedStride
+    unsafe result.pointee.step.outputGradient = unsafe outputGradient(t, layer, chunkRow: chunkRow, call)
+    return unsafe result
   }
 
-  func step(
-    _ t: Int, _ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ call: BackwardCall<Scalar>
-  ) -> CellStep<Scalar> {
-    let units = shape.units
-    let first = rows.lowerBound
-    let row = schedule.offset(t) - schedule.offset(tapeStart) + first
-    let chunkRow = schedule.offset(t) - schedule.offset(chunk.lowerBound) + first
-    var step = unsafe CellStep<Scalar>(
-      units: units, gateColumns: shape.gateColumns, unitColumn: shape.gateStride)
-    unsafe step.gates = unsafe memory.gradients(layer) + chunkRow * shape.gradientStride
-    unsafe step.gateStride = shape.gradientStride
-    unsafe step.unitParameters = unsafe weights.unitParameters(layer)
-    if t > tapeStart {
-      let previous = schedule.offset(t - 1) - schedule.offset(tapeStart) + first
-      unsafe step.previousHidden = unsafe UnsafePointer(memory.tapeHidden(layer) + previous * units)
-      unsafe step.previousOther = unsafe UnsafePointer(memory.tapeOther(layer) + previous * shape.otherStride)
-    } else {
-      let segment = memory.tapedSegment
-      unsafe step.previousHidden = unsafe UnsafePointer(memory.checkpointHidden(segment, layer) + first * units)
-      unsafe step.previousOther = unsafe UnsafePointer(
-        memory.checkpointOther(segment, layer) + first * shape.otherStride)
-    }
-    unsafe (step.previousHiddenStride, step.hiddenStride) = (units, units)
-    unsafe (step.previousOtherStride, step.otherStride) = (shape.otherStride, shape.otherStride)
-    unsafe step.hidden = unsafe memory.tapeHidden(layer) + row * units
-    unsafe step.other = unsafe memory.tapeOther(layer) + row * shape.otherStride
-    unsafe step.saved = unsafe memory.tapeSaved(layer) + row * shape.savedStride
-    unsafe step.savedStride = shape.savedStride
-    if shape.plan.planes.stages > 1 {
-      unsafe step.operand = unsafe memory.operands(layer) + chunkRow * units
-      unsafe step.operandGradient = unsafe UnsafePointer(memory.operandGradient(first: first))
-      unsafe (step.operandStride, step.operandGradientStride) = (units, units)
-    }
-    unsafe step.hiddenGradient = unsafe memory.hiddenGradient(layer) + first * units
-    unsafe step.otherGradient = unsafe memory.otherGradient(layer) + first * shape.otherStride
-    unsafe (step.hiddenGradientStride, step.otherGradientStride) = (units, shape.otherStride)
-    unsafe step.outputGradientStride = units
+  /// ∂L/∂(output of the layer at step t): from the layer above, or from the caller.
+  private func outputGradient(
+    _ t: Int, _ layer: Int, chunkRow: Int, _ call: BackwardCall<Scalar>
+  ) -> UnsafePointer<Scalar>? {
     if layer < shape.layers - 1 {
-      unsafe step.outputGradient = unsafe UnsafePointer(memory.inputGradient + chunkRow * units)
-    } else if let own = unsafe call.outputGradient {
-      let base = unsafe schedule.isUniform ? own : UnsafePointer(memory.packedOutputGradient)
-      unsafe step.outputGradient = unsafe base + (schedule.offset(t) + first) * units
+      return unsafe UnsafePointer(memory.inputGradient + chunkRow * shape.units)
     }
-    return unsafe step
+    guard let own = unsafe call.outputGradient else { return nil }
+    let base = unsafe schedule.isUniform ? own : UnsafePointer(memory.packedOutputGradient)
+    return unsafe base + (schedule.offset(t) + rows.lowerBound) * shape.units
   }
 
   /// ∂L/∂(input of the layer) ← δ · W: for the layer below, or for the caller.

@@ -44,7 +44,7 @@ extension ForwardDriver {
     let output = unsafe destination(of: layer, chunk, tapeStart: tapeStart, call)
     unsafe project(chunk, layer, input, &phases)
     for t in chunk {
-      let steps = unsafe steps(t..<(t + 1), layer, chunk, output, tapeStart: tapeStart)
+      let steps = unsafe steps(t..<(t + 1), layer, chunk, output, tapeStart: tapeStart).pointee
       var call = unsafe RecurrentCall(
         product: steps.product, mathematics: steps.mathematics,
         action: steps.secondProduct == nil ? .forward : .operand, step: steps.step, rows: 1,

@@ -73,29 +73,55 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   private func runChunk(_ chunk: Range<Int>, _ layer: Int, tapeStart: Int?, _ call: ForwardCall<Scalar>) {
     let input = unsafe source(of: layer, chunk, tapeStart: tapeStart, call)
     let output = unsafe destination(of: layer, chunk, tapeStart: tapeStart, call)
+    if memory.tangent != nil || memory.recorder != nil {
+      unsafe runWatched(chunk, layer, input, output, tapeStart: tapeStart)
+    } else {
+      // Where the projection is one product, the first steps begin with it.
+      let isOne = isWhole(chunk) && !(layer == 0 && memory.embedding != nil)
+      if !isOne { unsafe project(chunk, layer, input) }
+      var t = chunk.lowerBound
+      while t < chunk.upperBound, count(t) > 0 {
+        let end = endOfEqualSteps(from: t, chunk)
+        let steps = unsafe steps(t..<end, layer, chunk, output, tapeStart: tapeStart)
+        if isOne {
+          unsafe steps.pointee.projection = unsafe memory.projection(
+            layer, weights, UnsafePointer(input.pointer(t, self)), rows: count(t) * chunk.count,
+            gates: steps.pointee.step.gates!)
+        }
+        unsafe shape.kernels.table.recurrentSteps(steps)
+        t = end
+      }
+    }
+    unsafe keepStates(chunk, layer, output, tapeStart: tapeStart)
+  }
+
+  /// Step by step, each looked at or differentiated.
+  private func runWatched(_ chunk: Range<Int>, _ layer: Int, _ input: Rows, _ output: Rows, tapeStart: Int?) {
     unsafe project(chunk, layer, input)
     let tangents = memory.tangent.map {
       TangentDriver(tangents: $0, memory: memory, weights: weights, part: part, rows: rows, layer: layer, chunk: chunk)
     }
     unsafe tangents?.project(input.base)
-    var t = chunk.lowerBound
-    while t < chunk.upperBound, count(t) > 0 {
-      let end = tangents == nil && memory.recorder == nil ? endOfEqualSteps(from: t, chunk) : t + 1
-      var steps = unsafe steps(t..<end, layer, chunk, output, tapeStart: tapeStart)
+    for t in chunk where count(t) > 0 {
+      let steps = unsafe steps(t..<(t + 1), layer, chunk, output, tapeStart: tapeStart)
       if let tangents {
-        unsafe run(&steps, t, tangents)
+        unsafe run(steps.pointee, t, tangents)
       } else {
-        unsafe shape.kernels.table.recurrentSteps(&steps)
+        unsafe shape.kernels.table.recurrentSteps(steps)
       }
       if let recorder = memory.recorder {
         unsafe recorder.recordForward(
-          steps.step, FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: steps.rows),
+          steps.pointee.step, FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count(t)),
           input: layer == 0 ? givenInput(t, input) : nil)
       }
-      t = end
     }
-    unsafe keepStates(chunk, layer, output, tapeStart: tapeStart)
     tangents?.keepStates()
+  }
+
+  /// Whether this part is the whole batch and no sequence ends in the chunk: rows of its steps follow each other then, and
+  /// all steps run the same sequences.
+  private func isWhole(_ chunk: Range<Int>) -> Bool {
+    rows.count == schedule.batch && count(chunk.upperBound - 1) == rows.count
   }
 
   /// Rows of a chunk: the row of step t and this part's first sequence, and the step's base.
@@ -145,10 +171,10 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   private func project(_ chunk: Range<Int>, _ layer: Int, _ input: Rows) {
     if layer == 0, let embedding = memory.embedding { return lookUp(chunk, chunk, embedding) }
     let plan = shape.plan
-    // One product for all steps where this part is the whole batch and no sequence ends: rows follow each other then.
-    let isWhole = rows.count == schedule.batch && count(chunk.upperBound - 1) == rows.count
+    let isWhole = isWhole(chunk)
     var t = chunk.lowerBound
     while t < chunk.upperBound {
+      // One product for all steps, or one for each.
       let steps = isWhole ? chunk.count : 1
       let count = count(t) * steps
       if count == 0 { break }
@@ -212,35 +238,37 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   /// Steps at which the same sequences run.
   func steps(
     _ steps: Range<Int>, _ layer: Int, _ chunk: Range<Int>, _ output: Rows, tapeStart: Int?
-  ) -> RecurrentSteps<Scalar> {
+  ) -> UnsafeMutablePointer<RecurrentSteps<Scalar>> {
     let t = steps.lowerBound
     let first = rows.lowerBound
-    var result = unsafe memory.steps(
-      layer, weights, SequenceMemory.Part(index: part, first: first, rows: count(t)), gates: gates(t, chunk),
+    let result = unsafe memory.placeForward(
+      layer, thread: part, first: first, rows: count(t), gates: gates(t, chunk),
       previousHidden: t > chunk.lowerBound ? UnsafePointer(output.pointer(t - 1, self)) : nil,
       hidden: output.pointer(t, self))
-    unsafe result.count = steps.count
-    unsafe result.product.descending = memory.readsFromEnd(at: t)
-    unsafe result.gatesAdvance = rows.count * shape.gateStride
-    unsafe result.hiddenAdvance = unsafe steps.count > 1 ? output.pointer(t + 1, self) - output.pointer(t, self) : 0
+    unsafe result.pointee.count = steps.count
+    unsafe result.pointee.product.descending = memory.readsFromEnd(at: t)
+    unsafe result.pointee.gatesAdvance = rows.count * shape.gateStride
+    unsafe result.pointee.hiddenAdvance =
+      unsafe steps.count > 1 ? output.pointer(t + 1, self) - output.pointer(t, self) : 0
     guard let tapeStart else { return unsafe result }
     let row = schedule.offset(t) - schedule.offset(tapeStart) + first
     let advance = schedule.count(t)
-    unsafe result.step.saved = unsafe memory.tapeSaved(layer) + row * shape.savedStride
-    unsafe result.step.savedStride = shape.savedStride
-    unsafe result.savedAdvance = advance * shape.savedStride
-    unsafe result.step.other = unsafe memory.tapeOther(layer) + row * shape.otherStride
-    unsafe result.otherAdvance = advance * shape.otherStride
+    unsafe result.pointee.step.saved = unsafe memory.tapeSaved(layer) + row * shape.savedStride
+    unsafe result.pointee.step.savedStride = shape.savedStride
+    unsafe result.pointee.savedAdvance = advance * shape.savedStride
+    unsafe result.pointee.step.other = unsafe memory.tapeOther(layer) + row * shape.otherStride
+    unsafe result.pointee.otherAdvance = advance * shape.otherStride
     if t > chunk.lowerBound {
       let previous = schedule.offset(t - 1) - schedule.offset(tapeStart) + first
-      unsafe result.step.previousOther = unsafe UnsafePointer(memory.tapeOther(layer) + previous * shape.otherStride)
+      unsafe result.pointee.step.previousOther = unsafe UnsafePointer(
+        memory.tapeOther(layer) + previous * shape.otherStride)
     }
     return unsafe result
   }
 
   /// One step, and its tangents between each product and the mathematics, which may overwrite the states before the step.
-  private func run(_ steps: inout RecurrentSteps<Scalar>, _ t: Int, _ tangents: TangentDriver<Scalar>) {
-    let stages = shape.plan.planes.stages
+  private func run(_ steps: RecurrentSteps<Scalar>, _ t: Int, _ tangents: TangentDriver<Scalar>) {
+    let stages = shape.stages
     for stage in 0..<stages {
       var call = unsafe RecurrentCall(
         product: stage == 0 ? steps.product : steps.secondProduct, mathematics: steps.mathematics,
@@ -278,9 +306,11 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   func saveCheckpoint(_ segment: Int) {
     for layer in 0..<shape.layers {
+      beginTape(layer)
+      // Of one segment alone, nobody comes back to its start.
+      if memory.segments == 1 { continue }
       unsafe copyRows(memory.hidden(layer), to: memory.checkpointHidden(segment, layer), width: shape.units)
       unsafe copyRows(memory.other(layer), to: memory.checkpointOther(segment, layer), width: shape.otherStride)
-      beginTape(layer)
     }
   }
 
@@ -292,10 +322,12 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     }
   }
 
-  /// h before the tape's first step goes before those that follow, so that h_{t−1} of all steps is one matrix.
+  /// The states before the tape's first step go before those that follow, so that h_{t−1} of all steps is one matrix.
   private func beginTape(_ layer: Int) {
     unsafe copyRows(
       memory.hidden(layer), to: memory.tapeHidden(layer) - schedule.batch * shape.units, width: shape.units)
+    unsafe copyRows(
+      memory.other(layer), to: memory.tapeOther(layer) - schedule.batch * shape.otherStride, width: shape.otherStride)
   }
 
   // MARK: Outputs

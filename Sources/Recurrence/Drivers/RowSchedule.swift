@@ -73,6 +73,9 @@ import RecurrenceKernels
   func count(_ t: Int) -> Int { unsafe isUniform ? batch : active[t] }
   /// Packed row of the first sequence at step t, 0 ≤ t ≤ steps.
   func offset(_ t: Int) -> Int { unsafe isUniform ? t * batch : offsets[t] }
+  /// Packed rows from the first of the step before t to the first of step t. On a tape, those before its first step are
+  /// of the whole batch.
+  func rowsBefore(_ t: Int, tapeStart: Int) -> Int { t == tapeStart ? batch : count(t - 1) }
   /// The caller's row of the j-th sequence.
   func row(_ j: Int) -> Int { unsafe isUniform ? j : order[j] }
   /// Steps of the j-th sequence.

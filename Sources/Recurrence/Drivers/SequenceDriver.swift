@@ -43,6 +43,7 @@ extension SequenceMemory {
 
   /// Runs a forward pass from the states in `hidden` and `other`, in the order of the schedule.
   func forward(_ weights: PackedStack<Scalar>, _ call: ForwardCall<Scalar>) {
+    prepare(weights)
     // Where sequences end, the rows of a step lie elsewhere on the tape in every segment: threads then go from segment
     // to segment together, lest one writes where another has been.
     if let recorder {
@@ -73,6 +74,7 @@ extension SequenceMemory {
   /// Runs a backward pass. `hiddenGradient` and `otherGradient` hold ∂L/∂(final states), and then ∂L/∂(initial states),
   /// in the order of the schedule.
   func backward(_ weights: PackedStack<Scalar>, parameters: UnsafePointer<Scalar>, _ call: BackwardCall<Scalar>) {
+    prepare(weights)
     recorder?.reset(.backward)
     control?.begin(rows: schedule.offset(schedule.steps))
     embedding?.clearGradients()
@@ -154,33 +156,40 @@ extension SequenceMemory {
   }
 
   /// W and U in the order that the way back reads them. Done for every pass: parameters may have changed since.
-  ///
-  /// In two blocks, or in one where U needs the staging memory, of which there is but one.
   private func packBackwardWeights(_ parameters: UnsafePointer<Scalar>, _ phases: inout TeamPhases) {
-    let needsStaging = shape.plan.recurrent.contains { !shape.plan.isInOrder($0) }
-    phases.run(needsStaging ? 1 : 2) { block in
-      if needsStaging || block == 0 { unsafe packBackwardW(parameters) }
-      if needsStaging || block == 1 { unsafe packBackwardU(parameters) }
+    phases.run(2) { block in
+      if block == 0 { unsafe packBackwardW(parameters) } else { unsafe packBackwardU(parameters) }
     }
   }
 
   private func packBackwardW(_ parameters: UnsafePointer<Scalar>) {
     for layer in 0..<shape.layers {
-      unsafe shape.kernels.table.packColumns(
-        ordered(
-          parameters + shape.offsets[layer].w, shape.plan, shape.plan.inputs, columns: shape.inputs(of: layer),
-          units: shape.units, staging: staging), into: backwardW(layer))
+      unsafe pack(
+        parameters + shape.offsets[layer].w, shape.plan.inputRuns, shape.plan.inputs,
+        columns: shape.inputs(of: layer), into: backwardW(layer))
     }
   }
 
   private func packBackwardU(_ parameters: UnsafePointer<Scalar>) {
     for layer in 0..<shape.layers {
       for (stage, positions) in shape.plan.recurrent.enumerated() {
-        unsafe shape.kernels.table.packColumns(
-          ordered(
-            parameters + shape.offsets[layer].u, shape.plan, positions, columns: shape.units, units: shape.units,
-            staging: staging), into: backwardU(layer, stage: stage))
+        unsafe pack(
+          parameters + shape.offsets[layer].u, shape.plan.recurrentRuns[stage], positions, columns: shape.units,
+          into: backwardU(layer, stage: stage))
       }
+    }
+  }
+
+  /// The rows of `weights` that belong to the gates at `positions`, in this order, run by run.
+  private func pack(
+    _ weights: UnsafePointer<Scalar>, _ runs: [CellPlan.Run], _ positions: Range<Int>, columns: Int,
+    into packed: UnsafeMutablePointer<Scalar>
+  ) {
+    let units = shape.units
+    for run in runs {
+      unsafe shape.kernels.table.packColumns(
+        MatrixView(weights + run.gate * units * columns, rows: run.count * units, columns: columns),
+        from: (run.position - positions.lowerBound) * units, of: positions.count * units, into: packed)
     }
   }
 
@@ -197,7 +206,7 @@ extension SequenceMemory {
     team.begin()
     concurrentParts(threads) { [self] thread in
       flushingSubnormals {
-        var phases = TeamPhases(team: team)
+        var phases = TeamPhases(team: threads > 1 ? team : nil)
         body(thread, &phases)
       }
     }
@@ -249,16 +258,17 @@ extension SequenceMemory {
   }
 
   /// Copies one state of the caller, [L, B, H], or zero where there is none, to its plane, in the order of the schedule.
+  ///
+  /// - Parameters:
+  ///   - hidden, other: of the first layer; those of the others follow.
   func load(
-    _ source: UnsafePointer<Scalar>?, plane: Int, into hidden: (Int) -> UnsafeMutablePointer<Scalar>,
-    _ other: (Int) -> UnsafeMutablePointer<Scalar>
+    _ source: UnsafePointer<Scalar>?, plane: Int, into hidden: UnsafeMutablePointer<Scalar>,
+    _ other: UnsafeMutablePointer<Scalar>
   ) {
     let units = shape.units
     for layer in 0..<shape.layers {
       for j in 0..<schedule.batch {
-        let target =
-          plane == 0
-          ? unsafe hidden(layer) + j * units : unsafe other(layer) + j * shape.otherStride + (plane - 1) * units
+        let target = unsafe state(plane, layer, j, hidden, other)
         if let source = unsafe source {
           unsafe target.update(from: source + (layer * schedule.batch + schedule.row(j)) * units, count: units)
         } else {
@@ -270,17 +280,24 @@ extension SequenceMemory {
 
   /// The inverse of `load`.
   func store(
-    _ target: UnsafeMutablePointer<Scalar>, plane: Int, from hidden: (Int) -> UnsafeMutablePointer<Scalar>,
-    _ other: (Int) -> UnsafeMutablePointer<Scalar>
+    _ target: UnsafeMutablePointer<Scalar>, plane: Int, from hidden: UnsafeMutablePointer<Scalar>,
+    _ other: UnsafeMutablePointer<Scalar>
   ) {
     let units = shape.units
     for layer in 0..<shape.layers {
       for j in 0..<schedule.batch {
-        let source =
-          plane == 0
-          ? unsafe hidden(layer) + j * units : unsafe other(layer) + j * shape.otherStride + (plane - 1) * units
-        unsafe (target + (layer * schedule.batch + schedule.row(j)) * units).update(from: source, count: units)
+        unsafe (target + (layer * schedule.batch + schedule.row(j)) * units)
+          .update(from: state(plane, layer, j, hidden, other), count: units)
       }
     }
+  }
+
+  /// A row of a state's plane.
+  private func state(
+    _ plane: Int, _ layer: Int, _ j: Int, _ hidden: UnsafeMutablePointer<Scalar>, _ other: UnsafeMutablePointer<Scalar>
+  ) -> UnsafeMutablePointer<Scalar> {
+    let row = layer * use.batch + j
+    if plane == 0 { return unsafe hidden + row * shape.units }
+    return unsafe other + row * shape.otherStride + (plane - 1) * shape.units
   }
 }

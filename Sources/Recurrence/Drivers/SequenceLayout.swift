@@ -32,7 +32,8 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   private(set) var packedInput = 0
 
   // The tape.
-  /// h before its first step and after all its steps, other states and saved planes of all its steps, layer after layer.
+  /// States before its first step and after all its steps, h and the others; saved planes of all its steps. Layer after
+  /// layer.
   private(set) var tapeHidden = 0, tapeOther = 0, tapeSaved = 0
   /// States before each segment's first step.
   private(set) var checkpoints = 0
@@ -44,10 +45,9 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   private(set) var gradients = 0, operands = 0, operandGradient = 0, inputGradient = 0
   /// Gradients of ragged sequences in the order of the schedule: [T·B, H], [T·B, I].
   private(set) var packedOutputGradient = 0, packedInputGradient = 0
-  /// W and U of each layer, U of each stage, packed for the way back; weights brought into order.
+  /// W and U of each layer, U of each stage, packed for the way back.
   private(set) var w: [Int] = []
   private(set) var u: [[Int]] = []
-  private(set) var staging = 0
 
   private(set) var productScratch = 0, programScratch = 0
 
@@ -99,6 +99,7 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     // One step more, of the same array: of too many steps, the sentence above says how many were asked for.
     _ = plan.reserve(layers, batch, units)
     tapeOther = plan.reserve(layers, steps, batch, shape.otherStride)
+    _ = plan.reserve(layers, batch, shape.otherStride)
     tapeSaved = plan.reserve(layers, steps, batch, shape.savedStride)
     let segments = steps == 0 ? 0 : (use.steps + steps - 1) / steps
     checkpoints = plan.reserve(segments, layers, batch, units + shape.otherStride)
@@ -125,7 +126,6 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
       u.append(
         shape.plan.recurrent.map { plan.reserve(table.packedCount(outputs: units, depth: $0.count * units)) })
     }
-    staging = plan.reserve(stagingCount(shape))
   }
 
   /// `dividend` over the product of the others, which may be too large to be formed.

@@ -27,6 +27,8 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   let splitsUnits: Bool
   /// Whether backward passes must show ∂L/∂h_t of every step.
   var isWatched: Bool { recorder != nil || control?.regularizes == true }
+  /// What the kernels are told of steps.
+  let calls: StepCalls<Scalar>
   private let at: SequenceLayout<Scalar>
   private let slab: AlignedBuffer<Scalar>
 
@@ -40,6 +42,7 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
     self.smallestSplit = smallestSplit
     splitsUnits = layout.splitsUnits(smallestSplit)
     schedule = RowSchedule(steps: use.steps, batch: use.batch, ragged: use.ragged)
+    calls = StepCalls(layers: shape.layers, threads: use.threads)
     if let memory = unsafe memory {
       slab = unsafe AlignedBuffer(borrowing: memory, count: layout.count)
     } else {
@@ -92,8 +95,9 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   func tapeHidden(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + at.tapeHidden + (layer * (tapeRows + batch) + batch) * units
   }
+  /// The other states likewise.
   func tapeOther(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
-    unsafe base + at.tapeOther + layer * tapeRows * shape.otherStride
+    unsafe base + at.tapeOther + (layer * (tapeRows + batch) + batch) * shape.otherStride
   }
   func tapeSaved(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + at.tapeSaved + layer * tapeRows * shape.savedStride
@@ -123,7 +127,6 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var inputGradient: UnsafeMutablePointer<Scalar> { unsafe base + at.inputGradient }
   func backwardW(_ layer: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + at.w[layer] }
   func backwardU(_ layer: Int, stage: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + at.u[layer][stage] }
-  var staging: UnsafeMutablePointer<Scalar> { unsafe base + at.staging }
   func productScratch(_ part: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + at.productScratch + part * at.productScratchStride
   }

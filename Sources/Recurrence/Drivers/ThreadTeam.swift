@@ -63,12 +63,17 @@ package final class ThreadTeam: Sendable {
 
 /// The phases that one thread of a team has met so far.
 struct TeamPhases {
-  let team: ThreadTeam
+  /// Nil where one thread runs all blocks.
+  private let team: ThreadTeam?
   private var blocks = 0
 
-  init(team: ThreadTeam) { self.team = team }
+  init(team: ThreadTeam?) { self.team = team }
 
   mutating func run(_ count: Int, _ body: (Int) -> Void) {
+    guard let team else {
+      for block in 0..<count { body(block) }
+      return
+    }
     team.run(blocks: count, after: blocks, body)
     blocks += count
   }

@@ -142,8 +142,6 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     _ layer: Int, _ chunk: Range<Int>, tapeStart: Int, _ body: (Int, UnsafePointer<Scalar>, Int) -> Void
   ) {
     let origin = schedule.offset(chunk.lowerBound)
-    // Rows of h before step t; before the tape's first step, those of the whole batch.
-    func rowsBefore(_ t: Int) -> Int { t == tapeStart ? schedule.batch : schedule.count(t - 1) }
     var end = chunk.upperBound
     while end > chunk.lowerBound {
       var t = end - 1
@@ -151,9 +149,9 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
         end = t
         continue
       }
-      while t > chunk.lowerBound, schedule.count(t - 1) == rowsBefore(t - 1) { t -= 1 }
+      while t > chunk.lowerBound, schedule.count(t - 1) == schedule.rowsBefore(t - 1, tapeStart: tapeStart) { t -= 1 }
       let count = schedule.offset(end) - schedule.offset(t)
-      let row = schedule.offset(t) - schedule.offset(tapeStart) - rowsBefore(t)
+      let row = schedule.offset(t) - schedule.offset(tapeStart) - schedule.rowsBefore(t, tapeStart: tapeStart)
       unsafe body(
         schedule.offset(t) - origin, UnsafePointer(memory.tapeHidden(layer) + row * shape.units), count)
       end = t

@@ -7,6 +7,7 @@ import RecurrenceKernels
 final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
   private let memory: AlignedBuffer<Scalar>
   private let offsets: [Offsets]
+  /// One panel, where gates are brought into another order.
   private let staging: Int
 
   private struct Offsets {
@@ -33,28 +34,48 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
           units: slab.reserve(plan.planes.units, shape.units)))
     }
     self.offsets = offsets
-    staging = slab.reserve(stagingCount(shape))
+    staging = slab.reserve(shape.kernels.geometry.panelWidth, max(shape.inputs, shape.units))
     memory = AlignedBuffer(count: slab.count)
   }
 
   /// Packs all parameters.
   func pack(_ parameters: UnsafePointer<Scalar>, _ shape: StackShape<Scalar>) {
-    let staging = unsafe memory.unsafePointer + staging
     let plan = shape.plan
-    let units = shape.units
     for layer in 0..<shape.layers {
-      let place = offsets[layer]
-      let w = unsafe ordered(
-        parameters + shape.offsets[layer].w, plan, plan.inputs, columns: shape.inputs(of: layer),
-        units: units, staging: staging)
-      unsafe shape.kernels.table.packRows(w, into: memory.unsafePointer + place.w)
+      let (from, place) = (shape.offsets[layer], offsets[layer])
+      unsafe pack(parameters + from.w, plan.inputs, columns: shape.inputs(of: layer), shape, to: place.w)
       for (stage, positions) in plan.recurrent.enumerated() {
-        let u = unsafe ordered(
-          parameters + shape.offsets[layer].u, plan, positions, columns: units, units: units,
-          staging: staging)
-        unsafe shape.kernels.table.packRows(u, into: memory.unsafePointer + place.u[stage])
+        unsafe pack(parameters + from.u, positions, columns: shape.units, shape, to: place.u[stage])
       }
       unsafe packBiases(parameters, shape, layer: layer)
+    }
+  }
+
+  /// The rows of `weights` that belong to the gates at `positions`, in this order. A panel whose rows lie in another order,
+  /// or apart, is copied together first.
+  private func pack(
+    _ weights: UnsafePointer<Scalar>, _ positions: Range<Int>, columns: Int, _ shape: StackShape<Scalar>, to offset: Int
+  ) {
+    let (plan, units, table) = (shape.plan, shape.units, shape.kernels.table)
+    let (packed, staging) = unsafe (memory.unsafePointer + offset, memory.unsafePointer + staging)
+    let outputs = positions.count * units
+    if positions.isEmpty { return }
+    if plan.isInOrder(positions) {
+      let first = unsafe weights + plan.gate[positions.lowerBound] * units * columns
+      return unsafe table.packRows(MatrixView(first, rows: outputs, columns: columns), into: packed)
+    }
+    let width = shape.kernels.geometry.panelWidth
+    var first = 0
+    while first < outputs {
+      let rows = min(width, outputs - first)
+      for row in 0..<rows {
+        let (place, unit) = (first + row).quotientAndRemainder(dividingBy: units)
+        let gate = plan.gate[positions.lowerBound + place]
+        unsafe (staging + row * columns).update(from: weights + (gate * units + unit) * columns, count: columns)
+      }
+      unsafe table.packRows(
+        MatrixView(UnsafePointer(staging), rows: rows, columns: columns), into: packed + first * columns)
+      first += width
     }
   }
 
@@ -74,6 +95,8 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
       .update(from: parameters + shape.offsets[layer].units, count: plan.planes.units * units)
   }
 
+  /// Where the packed weights begin: of other weights, elsewhere.
+  var base: UnsafePointer<Scalar> { unsafe UnsafePointer(memory.unsafePointer) }
   func w(_ layer: Int) -> UnsafePointer<Scalar> { unsafe UnsafePointer(memory.unsafePointer + offsets[layer].w) }
   func u(_ layer: Int, stage: Int) -> UnsafePointer<Scalar> {
     unsafe UnsafePointer(memory.unsafePointer + offsets[layer].u[stage])
@@ -85,31 +108,4 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
   func unitParameters(_ layer: Int) -> UnsafePointer<Scalar> {
     unsafe UnsafePointer(memory.unsafePointer + offsets[layer].units)
   }
-}
-
-/// The rows of `weights` that belong to the gates at `positions`, in this order: as they lie, or copied to `staging`.
-func ordered<Scalar: RecurrenceScalar>(
-  _ weights: UnsafePointer<Scalar>, _ plan: CellPlan, _ positions: Range<Int>, columns: Int, units: Int,
-  staging: UnsafeMutablePointer<Scalar>
-) -> MatrixView<Scalar> {
-  let rows = positions.count * units
-  // A stage may have no gates.
-  if positions.isEmpty { return unsafe MatrixView(weights, rows: 0, columns: columns) }
-  if plan.isInOrder(positions) {
-    let first = unsafe weights + plan.gate[positions.lowerBound] * units * columns
-    return unsafe MatrixView(first, rows: rows, columns: columns)
-  }
-  for (index, place) in positions.enumerated() {
-    unsafe (staging + index * units * columns)
-      .update(from: weights + plan.gate[place] * units * columns, count: units * columns)
-  }
-  return unsafe MatrixView(UnsafePointer(staging), rows: rows, columns: columns)
-}
-
-/// Elements of staging memory that packing a stack needs.
-func stagingCount<Scalar: RecurrenceScalar>(_ shape: StackShape<Scalar>) -> Int {
-  let plan = shape.plan
-  let sides = [plan.inputs] + plan.recurrent
-  guard sides.contains(where: { !plan.isInOrder($0) }) else { return 0 }
-  return plan.gates * shape.units * max(shape.inputs, shape.units)
 }

@@ -125,14 +125,14 @@ extension RecurrentStack {
 extension SequenceMemory {
   func loadTangents(_ states: UnsafePointer<Scalar>?, _ tangents: TangentMemory<Scalar>) {
     unsafe forEachState(states) { plane, source in
-      unsafe load(source, plane: plane, into: tangents.hidden, tangents.other)
+      unsafe load(source, plane: plane, into: tangents.hidden(0), tangents.other(0))
     }
   }
 
   func storeTangents(_ states: UnsafeMutablePointer<Scalar>?, _ tangents: TangentMemory<Scalar>) {
     unsafe forEachState(UnsafePointer(states)) { plane, target in
       if let target = unsafe target {
-        unsafe store(UnsafeMutablePointer(mutating: target), plane: plane, from: tangents.hidden, tangents.other)
+        unsafe store(UnsafeMutablePointer(mutating: target), plane: plane, from: tangents.hidden(0), tangents.other(0))
       }
     }
   }

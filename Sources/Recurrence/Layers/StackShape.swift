@@ -9,6 +9,11 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   let layers: Int
   let layout: ParameterLayout
   let gateColumns: InlineArray<8, Int>
+  /// Stages of the recurrent product.
+  let stages: Int
+  /// First column of the pre-activations that the input reaches, and how many they are.
+  let inputColumn, inputColumns: Int
+  private let firstColumnsOfStages: (Int, Int)
   /// Where each layer's tensors begin in the flat vector.
   let offsets: [LayerOffsets]
   /// Multiply-adds of one step of one sequence through all layers.
@@ -25,6 +30,10 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
     self.layers = layers
     layout = ParameterLayout(cell.plan, inputs: inputs, units: units, layers: layers)
     gateColumns = cell.plan.columns(units: units)
+    let plan = cell.plan
+    stages = plan.planes.stages
+    (inputColumn, inputColumns) = (plan.inputs.lowerBound * units, plan.inputs.count * units)
+    firstColumnsOfStages = (plan.recurrent[0].lowerBound * units, plan.recurrent.last!.lowerBound * units)
     offsets = (0..<layers).map { [layout] in LayerOffsets(layout, cell.plan, layer: $0) }
     work = (0..<layers).reduce(0.0) {
       $0 + Double(cell.plan.gates * units) * Double(($1 == 0 ? inputs : units) + units)
@@ -41,6 +50,8 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   /// Columns of a row of other states, and of saved planes.
   var otherStride: Int { otherStates * units }
   var savedStride: Int { cell.savedPlanes * units }
+  /// First column of the pre-activations that a stage's recurrent product reaches.
+  func stageColumn(_ stage: Int) -> Int { stage == 0 ? firstColumnsOfStages.0 : firstColumnsOfStages.1 }
   /// Features that a layer reads.
   func inputs(of layer: Int) -> Int { layer == 0 ? inputs : units }
 

@@ -88,7 +88,7 @@
   /// Sets all states to zero.
   public mutating func reset() {
     for plane in 0..<memory.shape.plan.planes.states {
-      unsafe memory.load(nil, plane: plane, into: memory.hidden, memory.other)
+      unsafe memory.load(nil, plane: plane, into: memory.hidden(0), memory.other(0))
     }
   }
 
@@ -119,28 +119,28 @@ extension StackShape {
 extension SequenceMemory {
   /// Sets the states before the first step, from [S, L, B, H] or to zero.
   func loadStates(_ states: UnsafePointer<Scalar>?) {
-    unsafe forEachState(states) { plane, source in unsafe load(source, plane: plane, into: hidden, other) }
+    unsafe forEachState(states) { plane, source in unsafe load(source, plane: plane, into: hidden(0), other(0)) }
   }
 
   /// The states after the last step.
   func storeStates(_ states: UnsafeMutablePointer<Scalar>?) {
     unsafe forEachState(UnsafePointer(states)) { plane, target in
       if let target = unsafe target {
-        unsafe store(UnsafeMutablePointer(mutating: target), plane: plane, from: hidden, other)
+        unsafe store(UnsafeMutablePointer(mutating: target), plane: plane, from: hidden(0), other(0))
       }
     }
   }
 
   func loadStateGradients(_ gradients: UnsafePointer<Scalar>?) {
     unsafe forEachState(gradients) { plane, source in
-      unsafe load(source, plane: plane, into: hiddenGradient, otherGradient)
+      unsafe load(source, plane: plane, into: hiddenGradient(0), otherGradient(0))
     }
   }
 
   func storeStateGradients(_ gradients: UnsafeMutablePointer<Scalar>?) {
     unsafe forEachState(UnsafePointer(gradients)) { plane, target in
       if let target = unsafe target {
-        unsafe store(UnsafeMutablePointer(mutating: target), plane: plane, from: hiddenGradient, otherGradient)
+        unsafe store(UnsafeMutablePointer(mutating: target), plane: plane, from: hiddenGradient(0), otherGradient(0))
       }
     }
   }

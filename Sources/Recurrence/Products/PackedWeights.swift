@@ -31,7 +31,7 @@ public struct PackedWeights<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   /// Packs W[K, N], one column an output, for A·W. Traps with a sentence where the shape is another. Allocates nothing.
   @unsafe public mutating func packColumns(_ weights: MatrixView<Scalar>) {
     unsafe expect(weights.rows, weights.columns, shape: "[K, N]", is: depth, outputs)
-    unsafe kernels.table.packColumns(weights, into: storage.unsafePointer)
+    unsafe kernels.table.packColumns(weights, from: 0, of: depth, into: storage.unsafePointer)
   }
 
   private func expect(_ rows: Int, _ columns: Int, shape: String, is expectedRows: Int, _ expectedColumns: Int) {

@@ -91,17 +91,19 @@
     }
   }
 
-  /// Packs W[K, N], one column an output: for C = A·W.
+  /// Packs rows of W[K, N], one column an output, for C = A·W: `weights` are its rows from `row` on, and `depth` is K.
   @inlinable
-  public static func packColumns(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>) {
+  public static func packColumns(
+    _ weights: MatrixView<Scalar>, from row: Int, of depth: Int, into packed: UnsafeMutablePointer<Scalar>
+  ) {
     unsafe checkAlignment(packed, "packed weights")
-    let depth = unsafe weights.rows
+    unsafe checkRange(row..<(row &+ weights.rows), within: depth, "rows")
     var first = 0
     while unsafe first < weights.columns {
       let outputs = unsafe min(TileGeometry<V>.panelWidth, weights.columns &- first)
       unsafe packPanel(
-        weights, rows: unsafe Range(uncheckedBounds: (0, depth)), reversed: false, firstColumn: first, columns: outputs,
-        into: packed + first &* depth)
+        weights, rows: unsafe Range(uncheckedBounds: (0, weights.rows)), reversed: false, firstColumn: first,
+        columns: outputs, into: packed + (first &* depth &+ row &* paddedOutputs(outputs)))
       first &+= TileGeometry<V>.panelWidth
     }
   }

@@ -14,16 +14,21 @@
 
   /// Traps with a sentence where a size is negative, the stride is below `columns` (of a single row it may be anything),
   /// the extent overflows, or a non-empty view has no memory.
+  @inlinable
   public init(
     _ base: UnsafePointer<Scalar>?, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix"
   ) {
-    _ = unsafe checkedExtent(
-      rows: rows, columns: columns, stride: stride ?? columns, hasMemory: base != nil,
-      elementSize: MemoryLayout<Scalar>.stride, name: name)
+    let stride = stride ?? columns
+    // What the call would find right is seen here: views are made for every step of small layers.
+    if unsafe base == nil || rows > 1 && stride < columns || !areOrdinary(rows, columns, stride) {
+      _ = unsafe checkedExtent(
+        rows: rows, columns: columns, stride: stride, hasMemory: base != nil, elementSize: MemoryLayout<Scalar>.stride,
+        name: name)
+    }
     unsafe self.base = base ?? UnsafePointer(bitPattern: MemoryLayout<Scalar>.alignment)!
     unsafe self.rows = rows
     unsafe self.columns = columns
-    unsafe self.stride = stride ?? columns
+    unsafe self.stride = stride
   }
 
   /// Traps besides where `buffer` is shorter than the matrix.
@@ -59,6 +64,7 @@
   public let columns: Int
   public let stride: Int
 
+  @inlinable
   public init(
     _ base: UnsafeMutablePointer<Scalar>?, rows: Int, columns: Int, stride: Int? = nil, name: StaticString = "matrix"
   ) {
@@ -91,10 +97,16 @@
   func pointer(row: Int, column: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + (row &* stride &+ column) }
 }
 
+/// Whether sizes are neither negative nor so large that a product of two could overflow.
+@inlinable @inline(__always)
+func areOrdinary(_ rows: Int, _ columns: Int, _ stride: Int) -> Bool {
+  UInt(bitPattern: rows | columns | stride) < 1 << 24
+}
+
 /// Number of elements from the first to one past the last, zero for an empty matrix.
 ///
 /// `fatalError`, not `precondition`: callers may be compiled with `-Ounchecked`, which deletes preconditions.
-private func checkedExtent(
+@usableFromInline func checkedExtent(
   rows: Int, columns: Int, stride: Int, hasMemory: Bool, elementSize: Int, name: StaticString
 ) -> Int {
   if rows < 0 || columns < 0 { fatalError("\(name): sizes must not be negative, got \(rows) × \(columns)") }

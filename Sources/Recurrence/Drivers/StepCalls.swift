@@ -1,0 +1,204 @@
+import RecurrenceKernels
+
+/// The steps of each layer, for each thread, as the kernels want them told.
+///
+/// The memory of a driver never moves, so that most of what a call says is the same in every pass, and is written down once;
+/// what a pass adds is where the rows of its steps lie. A step of a small layer takes less time than writing all of it.
+@safe final class StepCalls<Scalar: RecurrenceScalar>: @unchecked Sendable {
+  /// One call of each kind for each layer of the first thread, then of the second, and so on.
+  let forward: UnsafeMutablePointer<RecurrentSteps<Scalar>>
+  let backward: UnsafeMutablePointer<BackwardSteps<Scalar>>
+  let layers: Int
+  /// The weights that the calls point to. Those of a copy that was changed lie elsewhere.
+  private(set) var weights: UnsafePointer<Scalar>?
+
+  init(layers: Int, threads: Int) {
+    self.layers = layers
+    unsafe forward = .allocate(capacity: layers * threads)
+    unsafe backward = .allocate(capacity: layers * threads)
+  }
+
+  deinit {
+    unsafe forward.deallocate()
+    unsafe backward.deallocate()
+  }
+
+  /// Writes down what does not change from pass to pass, if it has changed.
+  func prepare(_ packed: PackedStack<Scalar>, _ memory: SequenceMemory<Scalar>) {
+    if unsafe weights == packed.base { return }
+    for thread in 0..<memory.use.threads {
+      for layer in 0..<layers {
+        let place = thread * layers + layer
+        unsafe (forward + place).initialize(to: memory.forwardSteps(layer, packed, thread))
+        if memory.use.tapeSteps == nil { continue }
+        unsafe (backward + place).initialize(to: memory.backwardSteps(layer, packed, thread))
+      }
+    }
+    unsafe weights = unsafe packed.base
+  }
+}
+
+extension SequenceMemory {
+  /// To be called before the threads of a pass start.
+  func prepare(_ weights: PackedStack<Scalar>) { calls.prepare(weights, self) }
+
+  // MARK: Forward
+
+  /// Forward steps of a layer whose pre-activations are projected already. Where its rows lie is for `place` to say.
+  fileprivate func forwardSteps(
+    _ layer: Int, _ weights: PackedStack<Scalar>, _ thread: Int
+  ) -> RecurrentSteps<Scalar> {
+    var step = unsafe CellStep<Scalar>(
+      units: shape.units, gateColumns: shape.gateColumns, unitColumn: shape.gateStride)
+    unsafe step.gateStride = shape.gateStride
+    unsafe step.unitParameters = unsafe weights.unitParameters(layer)
+    unsafe (step.previousHiddenStride, step.hiddenStride) = (shape.units, shape.units)
+    unsafe (step.previousOtherStride, step.otherStride) = (shape.otherStride, shape.otherStride)
+    unsafe step.operandStride = shape.units
+    let gates = unsafe gates(first: 0)
+    var steps = unsafe RecurrentSteps(
+      product: recurrentProduct(layer, stage: 0, weights, hidden(layer), gates), mathematics: shape.cell.mathematics,
+      step: step, rows: 0, count: 1, productScratch: productScratch(thread), programScratch: programScratch(thread))
+    if shape.stages > 1 {
+      unsafe steps.secondProduct = unsafe recurrentProduct(layer, stage: 1, weights, operand(first: 0), gates)
+    }
+    return unsafe steps
+  }
+
+  /// Pre-activations of a stage += operand · Uᵀ.
+  private func recurrentProduct(
+    _ layer: Int, stage: Int, _ weights: PackedStack<Scalar>, _ operand: UnsafeMutablePointer<Scalar>,
+    _ gates: UnsafeMutablePointer<Scalar>
+  ) -> ProductOperands<Scalar> {
+    unsafe ProductOperands(
+      a: MatrixView(UnsafePointer(operand), rows: 0, columns: shape.units), weights: weights.u(layer, stage: stage),
+      bias: nil,
+      c: MutableMatrixView(
+        gates + shape.stageColumn(stage), rows: 0, columns: shape.plan.recurrent[stage].count * shape.units,
+        stride: shape.gateStride), start: .accumulate)
+  }
+
+  /// The forward steps of a layer on a thread, all `rows` rows of which lie where the arguments say.
+  ///
+  /// Other states than h are those that are kept, and nothing is saved: a tape changes both.
+  ///
+  /// - Parameters:
+  ///   - first: the thread's first sequence.
+  ///   - previousHidden: h before the step; nil for the kept one.
+  func placeForward(
+    _ layer: Int, thread: Int, first: Int, rows: Int, gates: UnsafeMutablePointer<Scalar>,
+    previousHidden: UnsafePointer<Scalar>? = nil, hidden: UnsafeMutablePointer<Scalar>
+  ) -> UnsafeMutablePointer<RecurrentSteps<Scalar>> {
+    let steps = unsafe calls.forward + (thread * calls.layers + layer)
+    let previous = unsafe previousHidden ?? UnsafePointer(self.hidden(layer) + first * shape.units)
+    unsafe steps.pointee.projection = nil
+    unsafe steps.pointee.step.gates = unsafe gates
+    unsafe (steps.pointee.step.previousHidden, steps.pointee.step.hidden) = unsafe (previous, hidden)
+    let other = unsafe other(layer) + first * shape.otherStride
+    unsafe (steps.pointee.step.previousOther, steps.pointee.step.other) = unsafe (UnsafePointer(other), other)
+    unsafe (steps.pointee.rows, steps.pointee.count) = (rows, 1)
+    unsafe steps.pointee.product.a = MatrixView(previous, rows: rows, columns: shape.units)
+    unsafe place(&steps.pointee.product.c, gates + shape.stageColumn(0), rows)
+    if shape.stages > 1 {
+      let operand = unsafe operand(first: first)
+      unsafe steps.pointee.step.operand = unsafe operand
+      unsafe steps.pointee.secondProduct!.a = MatrixView(UnsafePointer(operand), rows: rows, columns: shape.units)
+      unsafe place(&steps.pointee.secondProduct!.c, gates + shape.stageColumn(1), rows)
+    }
+    return unsafe steps
+  }
+
+  /// Whether step t reads U from its end: steps take turns, each begins with what the one before left in the caches. Of
+  /// two stages, the weights of one are gone when those of the other have been read.
+  func readsFromEnd(at t: Int) -> Bool { shape.stages == 1 && t % 2 == 1 }
+
+  /// Pre-activations that the input reaches ← biases + input · Wᵀ.
+  func projection(
+    _ layer: Int, _ weights: PackedStack<Scalar>, _ input: UnsafePointer<Scalar>, rows: Int,
+    gates: UnsafeMutablePointer<Scalar>
+  ) -> ProductOperands<Scalar> {
+    let first = shape.inputColumn
+    return unsafe ProductOperands(
+      a: MatrixView(input, rows: rows, columns: shape.inputs(of: layer), name: "input"),
+      weights: weights.w(layer), bias: weights.bias(layer) + first,
+      c: MutableMatrixView(gates + first, rows: rows, columns: shape.inputColumns, stride: shape.gateStride),
+      start: .bias)
+  }
+
+  // MARK: Backward
+
+  /// Backward steps of a layer. Where its rows lie is for `placeBackward` to say.
+  fileprivate func backwardSteps(
+    _ layer: Int, _ weights: PackedStack<Scalar>, _ thread: Int
+  ) -> BackwardSteps<Scalar> {
+    let units = shape.units
+    var step = unsafe CellStep<Scalar>(units: units, gateColumns: shape.gateColumns, unitColumn: shape.gateStride)
+    unsafe step.gateStride = shape.gradientStride
+    unsafe step.unitParameters = unsafe weights.unitParameters(layer)
+    unsafe (step.previousHiddenStride, step.hiddenStride) = (units, units)
+    unsafe (step.previousOtherStride, step.otherStride) = (shape.otherStride, shape.otherStride)
+    unsafe step.savedStride = shape.savedStride
+    unsafe (step.operandStride, step.operandGradientStride) = (units, units)
+    unsafe (step.hiddenGradientStride, step.otherGradientStride) = (units, shape.otherStride)
+    unsafe step.outputGradientStride = units
+    let product = unsafe throughU(layer, stage: 0, into: hiddenGradient(layer), start: .accumulate)
+    let second =
+      shape.stages > 1
+      ? unsafe throughU(layer, stage: 1, into: operandGradient(first: 0), start: .bias)
+      : unsafe ProductOperands<Scalar>?.none
+    return unsafe BackwardSteps(
+      product: product, secondProduct: second, mathematics: shape.cell.mathematics, step: step, rows: 0,
+      productScratch: productScratch(thread), programScratch: programScratch(thread))
+  }
+
+  /// C (+)= δ · U, over the gates of a stage.
+  private func throughU(
+    _ layer: Int, stage: Int, into c: UnsafeMutablePointer<Scalar>, start: ProductStart
+  ) -> ProductOperands<Scalar> {
+    unsafe ProductOperands(
+      a: MatrixView(
+        UnsafePointer(gradients(layer) + shape.stageColumn(stage)), rows: 0,
+        columns: shape.plan.recurrent[stage].count * shape.units, stride: shape.gradientStride),
+      weights: backwardU(layer, stage: stage), bias: nil,
+      c: MutableMatrixView(c, rows: 0, columns: shape.units), start: start)
+  }
+
+  /// The backward step of a layer on a thread, whose rows lie where the arguments say; of the tape and of ∂L/∂output, the
+  /// caller says it.
+  ///
+  /// - Parameters:
+  ///   - first: the thread's first sequence.
+  ///   - chunkRow: the row of the chunk that it has in this step.
+  func placeBackward(
+    _ layer: Int, thread: Int, first: Int, rows: Int, chunkRow: Int
+  ) -> UnsafeMutablePointer<BackwardSteps<Scalar>> {
+    let units = shape.units
+    let steps = unsafe calls.backward + (thread * calls.layers + layer)
+    let gates = unsafe gradients(layer) + chunkRow * shape.gradientStride
+    let hiddenGradient = unsafe hiddenGradient(layer) + first * units
+    unsafe steps.pointee.step.gates = unsafe gates
+    unsafe steps.pointee.step.hiddenGradient = unsafe hiddenGradient
+    unsafe steps.pointee.step.otherGradient = unsafe otherGradient(layer) + first * shape.otherStride
+    unsafe (steps.pointee.rows, steps.pointee.count) = (rows, 1)
+    unsafe place(&steps.pointee.product.a, gates + shape.stageColumn(0), rows)
+    unsafe place(&steps.pointee.product.c, hiddenGradient, rows)
+    if shape.stages > 1 {
+      let δq = unsafe operandGradient(first: first)
+      unsafe steps.pointee.step.operand = unsafe operands(layer) + chunkRow * units
+      unsafe steps.pointee.step.operandGradient = unsafe UnsafePointer(δq)
+      unsafe place(&steps.pointee.secondProduct!.a, gates + shape.stageColumn(1), rows)
+      unsafe place(&steps.pointee.secondProduct!.c, δq, rows)
+    }
+    return unsafe steps
+  }
+
+  // MARK: Views
+
+  private func place(_ view: inout MatrixView<Scalar>, _ base: UnsafeMutablePointer<Scalar>, _ rows: Int) {
+    unsafe view = MatrixView(UnsafePointer(base), rows: rows, columns: view.columns, stride: view.stride)
+  }
+
+  private func place(_ view: inout MutableMatrixView<Scalar>, _ base: UnsafeMutablePointer<Scalar>, _ rows: Int) {
+    unsafe view = MutableMatrixView(base, rows: rows, columns: view.columns, stride: view.stride)
+  }
+}
