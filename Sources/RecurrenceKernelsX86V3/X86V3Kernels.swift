@@ -143,8 +143,10 @@ public enum X86V3Float: KernelTable {
   }
 
   @inline(never)
-  public static func packRows(_ weights: MatrixView<Float>, into packed: UnsafeMutablePointer<Float>) {
-    PanelPacking<FloatVector>.packRows(weights, into: packed)
+  public static func packRows(
+    _ weights: MatrixView<Float>, from row: Int, into packed: UnsafeMutablePointer<Float>
+  ) {
+    PanelPacking<FloatVector>.packRows(weights, from: row, into: packed)
   }
 
   @inline(never)
@@ -280,8 +282,10 @@ public enum X86V3Double: KernelTable {
   }
 
   @inline(never)
-  public static func packRows(_ weights: MatrixView<Double>, into packed: UnsafeMutablePointer<Double>) {
-    PanelPacking<DoubleVector>.packRows(weights, into: packed)
+  public static func packRows(
+    _ weights: MatrixView<Double>, from row: Int, into packed: UnsafeMutablePointer<Double>
+  ) {
+    PanelPacking<DoubleVector>.packRows(weights, from: row, into: packed)
   }
 
   @inline(never)

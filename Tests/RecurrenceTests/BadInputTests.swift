@@ -189,6 +189,7 @@ enum ProductMisuse: String, Misuse {
 enum TableMisuse: String, Misuse {
   case negativeOutputs, negativeDepth, overflowingCount
   case misalignedPackedRows, misalignedPackedColumns, misalignedWeights, packedRowsBeyond, packedRowsBefore
+  case packedWithinPanel, packedBeforePanels
   case productScratch, rowsBeyond, rowsBefore, panelsBeyond, panelsBefore
   case transposedScratch, transposedRowsBeyond, transposedRowsBefore, columnsBeyond, columnsBefore
   case someColumnsOfTwo, rowsOfSecondB, rowsOfSecondC, columnsOfSecondC
@@ -201,6 +202,8 @@ enum TableMisuse: String, Misuse {
     case .misalignedWeights: ["64-byte"]
     case .productScratch, .transposedScratch: ["scratch", "64-byte"]
     case .packedRowsBeyond, .packedRowsBefore: ["rows"]
+    case .packedWithinPanel: ["first of a panel", "got 1"]
+    case .packedBeforePanels: ["first of a panel", "got -"]
     case .rowsBeyond, .rowsBefore, .transposedRowsBeyond, .transposedRowsBefore: ["rows"]
     case .panelsBeyond, .panelsBefore: ["panels"]
     case .columnsBeyond, .columnsBefore, .someColumnsOfTwo: ["columns"]
@@ -217,8 +220,10 @@ enum TableMisuse: String, Misuse {
     case .negativeOutputs: print(table.packedCount(outputs: -1, depth: 3))
     case .negativeDepth: print(table.packedCount(outputs: 3, depth: -1))
     case .overflowingCount: print(table.packedCount(outputs: 100, depth: Int.max / 2))
-    case .misalignedPackedRows: unsafe table.packRows(zeros(5, 3), into: ample + 1)
+    case .misalignedPackedRows: unsafe table.packRows(zeros(5, 3), from: 0, into: ample + 1)
     case .misalignedPackedColumns: unsafe table.packColumns(zeros(3, 5), from: 0, of: 3, into: ample + 1)
+    case .packedWithinPanel: unsafe table.packRows(zeros(5, 3), from: 1, into: ample)
+    case .packedBeforePanels: unsafe table.packRows(zeros(5, 3), from: -table.geometry.panelWidth, into: ample)
     case .packedRowsBeyond: unsafe table.packColumns(zeros(3, 5), from: 1, of: 3, into: ample)
     case .packedRowsBefore: unsafe table.packColumns(zeros(3, 5), from: -1, of: 3, into: ample)
     case .misalignedWeights: unsafe product(weights: ample + 1)

@@ -153,8 +153,13 @@ import Testing
         transposed(w, rows: k, columns: n), rows: n, columns: k, stride: k + 1, placement: .endOfPage)
       let blank = [Scalar](repeating: .nan, count: kernels.table.packedCount(outputs: n, depth: k))
       let (byRows, byColumns) = (GuardedMatrix(row: blank), GuardedMatrix(row: blank))
-      unsafe kernels.table.packRows(rows.view, into: byRows.pointer)
-      // In two calls, the later rows first.
+      // In two calls each, the later rows first.
+      let panel = n / 2 / kernels.geometry.panelWidth * kernels.geometry.panelWidth
+      unsafe kernels.table.packRows(
+        MatrixView(rows.view.base + panel * rows.view.stride, rows: n - panel, columns: k, stride: rows.view.stride),
+        from: panel, into: byRows.pointer)
+      unsafe kernels.table.packRows(
+        MatrixView(rows.view.base, rows: panel, columns: k, stride: rows.view.stride), from: 0, into: byRows.pointer)
       let split = k / 3
       unsafe kernels.table.packColumns(
         MatrixView(columns.view.base + split * columns.view.stride, rows: k - split, columns: n), from: split, of: k,

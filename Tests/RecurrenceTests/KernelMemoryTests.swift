@@ -81,7 +81,7 @@ import Testing
 
     let packed = GuardedMatrix(
       row: [Scalar](repeating: .nan, count: kernels.table.packedCount(outputs: n, depth: k)))
-    unsafe kernels.table.packColumns(w.view, into: packed.pointer)
+    unsafe kernels.table.packColumns(w.view, from: 0, of: k, into: packed.pointer)
     let panels = (n + geometry.panelWidth - 1) / geometry.panelWidth
     var complaints = Complaints()
     for round in 0..<40 {

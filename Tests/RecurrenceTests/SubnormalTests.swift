@@ -36,23 +36,32 @@ struct SubnormalTests {
     #endif
   }
 
-  @Test("a step leaves all of the mode as it was, exception flags too")
+  @Test("a step leaves all of the mode as it was, exception flags too, but for the inexact one")
   func flagsAreRestored() {
-    let layer = RecurrentLayer<LSTM, Float>(LSTM(), inputs: 3, units: 17, seed: 1)
+    let layer = RecurrentLayer<LSTM, Float>(LSTM(), inputs: 40, units: 17, seed: 1)
     var stream = layer.makeStream(batch: 1)
     var output = [Float](repeating: 0, count: 17)
-    let input: [Float] = [1e30, -1e-3, 0.1]
+    let input = [Float](repeating: .greatestFiniteMagnitude, count: 40)
     unsafe input.withUnsafeBufferPointer { input in
       unsafe output.withUnsafeMutableBufferPointer { output in
-        #if canImport(Glibc)
-        feclearexcept(FE_ALL_EXCEPT)
+        #if canImport(Glibc) && arch(x86_64)
+        feclearexcept(0x3d)
         #endif
         let before = mode()
         unsafe layer.step(input, into: output, stream: &stream)
-        #expect(mode() == before)
+        #expect(mode() | inexact == before | inexact)
       }
     }
   }
+
+  /// Its flag, where the mode has any.
+  private let inexact: UInt64 = {
+    #if arch(x86_64)
+    0x20
+    #else
+    0
+    #endif
+  }()
 
   private func mode() -> UInt64 {
     let mode = recurrence_flush_subnormals()

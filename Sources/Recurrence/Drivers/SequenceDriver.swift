@@ -27,6 +27,14 @@ extension SequenceMemory {
   /// A backward pass over buffers that were checked.
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
+  func run(_ buffers: BackwardBuffers<Scalar>, _ weights: PackedStack<Scalar>, _ parameters: Parameters<Scalar>) {
+    unsafe parameters.values.withUnsafeBufferPointer {
+      unsafe run(buffers, weights, parameters: $0.baseAddress!)
+    }
+  }
+
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
   func run(
     _ buffers: BackwardBuffers<Scalar>, _ weights: PackedStack<Scalar>, parameters: UnsafePointer<Scalar>
   ) {

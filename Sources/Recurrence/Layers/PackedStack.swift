@@ -62,7 +62,7 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
     if positions.isEmpty { return }
     if plan.isInOrder(positions) {
       let first = unsafe weights + plan.gate[positions.lowerBound] * units * columns
-      return unsafe table.packRows(MatrixView(first, rows: outputs, columns: columns), into: packed)
+      return unsafe table.packRows(MatrixView(first, rows: outputs, columns: columns), from: 0, into: packed)
     }
     let width = shape.kernels.geometry.panelWidth
     var first = 0
@@ -74,7 +74,7 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
         unsafe (staging + row * columns).update(from: weights + (gate * units + unit) * columns, count: columns)
       }
       unsafe table.packRows(
-        MatrixView(UnsafePointer(staging), rows: rows, columns: columns), into: packed + first * columns)
+        MatrixView(UnsafePointer(staging), rows: rows, columns: columns), from: first, into: packed)
       first += width
     }
   }

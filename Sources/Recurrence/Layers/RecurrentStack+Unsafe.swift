@@ -77,7 +77,7 @@ extension RecurrentStack {
 
   func backward(_ buffers: BackwardBuffers<Scalar>, tape: inout Tape<Scalar>) {
     orTrap { () throws(ShapeError) in unsafe try shape.check(buffers, tape) }
-    unsafe withUnsafeParameters { unsafe tape.memory.run(buffers, packed, parameters: $0) }
+    unsafe tape.memory.run(buffers, packed, parameters)
   }
 
   /// One step of every sequence of a stream.

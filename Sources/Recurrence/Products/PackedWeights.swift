@@ -25,7 +25,7 @@ public struct PackedWeights<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
   /// Packs W[N, K], one row an output, for A·Wᵀ. Traps with a sentence where the shape is another. Allocates nothing.
   @unsafe public mutating func packRows(_ weights: MatrixView<Scalar>) {
     unsafe expect(weights.rows, weights.columns, shape: "[N, K]", is: outputs, depth)
-    unsafe kernels.table.packRows(weights, into: storage.unsafePointer)
+    unsafe kernels.table.packRows(weights, from: 0, into: storage.unsafePointer)
   }
 
   /// Packs W[K, N], one column an output, for A·W. Traps with a sentence where the shape is another. Allocates nothing.

@@ -25,23 +25,26 @@
     return paddedOutputs(outputs) &* depth
   }
 
-  /// Packs W[N, K], one row an output: for C = A·Wᵀ.
+  /// Packs rows of W[N, K], one row an output, for C = A·Wᵀ: `weights` are its rows from `row` on, with which a panel begins.
   @inlinable
-  public static func packRows(_ weights: MatrixView<Scalar>, into packed: UnsafeMutablePointer<Scalar>) {
+  public static func packRows(
+    _ weights: MatrixView<Scalar>, from row: Int, into packed: UnsafeMutablePointer<Scalar>
+  ) {
     unsafe checkAlignment(packed, "packed weights")
     let width = TileGeometry<V>.panelWidth
+    if row < 0 || row % width != 0 { panelFailure(row, width) }
     let depth = unsafe weights.columns
     var first = 0
     while unsafe first < weights.rows {
       let outputs = unsafe min(width, weights.rows &- first)
       let padded = paddedOutputs(outputs)
-      let panel = unsafe packed + first &* depth
+      let panel = unsafe packed + (row &+ first) &* depth
       let whole = outputs / V.lanes
       unsafe packVectors(weights, firstRow: first, vectors: whole, into: panel, stride: padded)
-      if whole &* V.lanes < outputs {
-        let row = whole &* V.lanes
+      let rest = whole &* V.lanes
+      if rest < outputs {
         unsafe packPartialVector(
-          weights, firstRow: first &+ row, rows: outputs &- row, into: panel + row, stride: padded)
+          weights, firstRow: first &+ rest, rows: outputs &- rest, into: panel + rest, stride: padded)
       }
       first &+= width
     }

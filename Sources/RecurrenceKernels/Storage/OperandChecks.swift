@@ -40,6 +40,11 @@ func rangeFailure(_ lower: Int, _ upper: Int, _ count: Int, _ name: StaticString
 }
 
 @usableFromInline @inline(never)
+func panelFailure(_ row: Int, _ width: Int) -> Never {
+  fatalError("row: expected the first of a panel of \(width), got \(row)")
+}
+
+@usableFromInline @inline(never)
 func alignmentFailure(_ address: UInt, _ name: StaticString) -> Never {
   fatalError("\(name): expected a \(kernelAlignment)-byte aligned pointer, got 0x\(String(address, radix: 16))")
 }
