@@ -15,8 +15,8 @@ public protocol KernelTable<Scalar>: Sendable {
 
   /// Scalars that packed weights for `outputs` outputs and `depth` inputs take.
   static func packedCount(outputs: Int, depth: Int) -> Int
-  /// Packs rows of W[N, K], one row an output, for A·Wᵀ: `weights` are its rows from `row` on, with which a panel begins.
-  /// `packed` is 64-byte aligned, `packedCount` scalars.
+  /// Packs rows of W[N, K], one row an output, for A·Wᵀ: `weights` are its rows from `row` on, with which a panel begins,
+  /// up to the end of a panel or of W. `packed` is 64-byte aligned, `packedCount` scalars.
   @unsafe static func packRows(
     _ weights: MatrixView<Scalar>, from row: Int, into packed: UnsafeMutablePointer<Scalar>)
   /// Packs rows of W[K, N], one column an output, for A·W: `weights` are its rows from `row` on, and `depth` is K.

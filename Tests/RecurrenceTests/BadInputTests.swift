@@ -188,11 +188,13 @@ enum ProductMisuse: String, Misuse {
 /// The kernel table, called directly: its modules delete preconditions, so what is not checked by hand is not checked.
 enum TableMisuse: String, Misuse {
   case negativeOutputs, negativeDepth, overflowingCount
-  case misalignedPackedRows, misalignedPackedColumns, misalignedWeights, packedRowsBeyond, packedRowsBefore
+  case misalignedPackedRows, misalignedPackedColumns, misalignedWeights
+  case packedRowsBeyond, packedRowsBefore, packedRowsFarBeyond
   case packedWithinPanel, packedBeforePanels
   case productScratch, rowsBeyond, rowsBefore, panelsBeyond, panelsBefore
   case transposedScratch, transposedRowsBeyond, transposedRowsBefore, columnsBeyond, columnsBefore
   case someColumnsOfTwo, rowsOfSecondB, rowsOfSecondC, columnsOfSecondC
+  case noSteps, noBackwardSteps
 
   var words: [String] {
     switch self {
@@ -201,7 +203,7 @@ enum TableMisuse: String, Misuse {
     case .misalignedPackedRows, .misalignedPackedColumns: ["packed", "64-byte"]
     case .misalignedWeights: ["64-byte"]
     case .productScratch, .transposedScratch: ["scratch", "64-byte"]
-    case .packedRowsBeyond, .packedRowsBefore: ["rows"]
+    case .packedRowsBeyond, .packedRowsBefore, .packedRowsFarBeyond: ["rows", "at most 3"]
     case .packedWithinPanel: ["first of a panel", "got 1"]
     case .packedBeforePanels: ["first of a panel", "got -"]
     case .rowsBeyond, .rowsBefore, .transposedRowsBeyond, .transposedRowsBefore: ["rows"]
@@ -210,6 +212,7 @@ enum TableMisuse: String, Misuse {
     case .rowsOfSecondB: ["rows of b", "4"]
     case .rowsOfSecondC: ["rows of c", "4"]
     case .columnsOfSecondC: ["columns of c", "4"]
+    case .noSteps, .noBackwardSteps: ["steps: expected at least 1, got 0"]
     }
   }
 
@@ -225,6 +228,7 @@ enum TableMisuse: String, Misuse {
     case .packedWithinPanel: unsafe table.packRows(zeros(5, 3), from: 1, into: ample)
     case .packedBeforePanels: unsafe table.packRows(zeros(5, 3), from: -table.geometry.panelWidth, into: ample)
     case .packedRowsBeyond: unsafe table.packColumns(zeros(3, 5), from: 1, of: 3, into: ample)
+    case .packedRowsFarBeyond: unsafe table.packColumns(zeros(3, 5), from: .max, of: 3, into: ample)
     case .packedRowsBefore: unsafe table.packColumns(zeros(3, 5), from: -1, of: 3, into: ample)
     case .misalignedWeights: unsafe product(weights: ample + 1)
     case .productScratch: unsafe product(scratch: ample + 1)
@@ -241,6 +245,17 @@ enum TableMisuse: String, Misuse {
     case .rowsOfSecondB: unsafe transposed(second: (4, (2, 5)))
     case .rowsOfSecondC: unsafe transposed(second: (3, (4, 5)))
     case .columnsOfSecondC: unsafe transposed(second: (3, (2, 4)))
+    case .noSteps:
+      var steps = unsafe RecurrentSteps(
+        product: operands(), mathematics: CellMathematics(.lstm), step: noStep, rows: 2, count: 0,
+        productScratch: ample, programScratch: ample)
+      unsafe table.recurrentSteps(&steps)
+    case .noBackwardSteps:
+      var steps = unsafe BackwardSteps(
+        product: operands(), secondProduct: nil, mathematics: CellMathematics(.lstm), step: noStep, rows: 2,
+        productScratch: ample, programScratch: ample)
+      unsafe steps.count = 0
+      unsafe table.backwardSteps(&steps)
     }
   }
 
@@ -253,10 +268,18 @@ enum TableMisuse: String, Misuse {
     rows: Range<Int> = 0..<2, panels: Range<Int> = 0..<1, weights: UnsafeMutablePointer<Float>? = nil,
     scratch: UnsafeMutablePointer<Float>? = nil
   ) {
+    unsafe Kernels<Float>.selected.table.product(
+      operands(weights: weights), rows: rows, panels: panels, scratch: scratch ?? ample)
+  }
+
+  @unsafe private func operands(weights: UnsafeMutablePointer<Float>? = nil) -> ProductOperands<Float> {
     let a = unsafe MatrixView(UnsafePointer(ample), rows: 2, columns: 3)
-    let operands = unsafe ProductOperands(
+    return unsafe ProductOperands(
       a: a, weights: UnsafePointer(weights ?? ample), bias: nil, c: amplyHeld, start: .bias)
-    unsafe Kernels<Float>.selected.table.product(operands, rows: rows, panels: panels, scratch: scratch ?? ample)
+  }
+
+  @unsafe private var noStep: CellStep<Float> {
+    unsafe CellStep(units: 1, gateColumns: InlineArray(repeating: 0), unitColumn: 0)
   }
 
   @unsafe private func transposed(

@@ -35,7 +35,8 @@ uint32_t recurrence_processor_features(void);
 void recurrence_processor_name(char name[49]);
 
 // Makes subnormal operands and results zero on this thread. Returns the mode before, for recurrence_restore_subnormals.
-// Calls, not inlined: arithmetic must not move across them.
+// Restoring a mode that did not flush restores exception flags too, where they are part of it (x86), but for that of
+// inexact results, which is raised. Calls, not inlined: arithmetic must not move across them.
 uint64_t recurrence_flush_subnormals(void);
 void recurrence_restore_subnormals(uint64_t mode);
 

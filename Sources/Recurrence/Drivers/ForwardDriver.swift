@@ -6,7 +6,7 @@ import RecurrenceKernels
 //     for each chunk of steps:
 //       for each layer:
 //         pre-activations of the chunk ← bias + input · Wᵀ                    one product, or one for each step
-//         for each step t of the chunk:
+//         for each step t of the chunk:                                       (one call, the product before it included)
 //           pre-activations of t += h_{t−1} · Uᵀ, then the cell's step
 //
 // Every thread runs all of it for its own sequences.
@@ -76,23 +76,38 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     if memory.tangent != nil || memory.recorder != nil {
       unsafe runWatched(chunk, layer, input, output, tapeStart: tapeStart)
     } else {
-      // Where the projection is one product, the first steps begin with it.
-      let isOne = isWhole(chunk) && !(layer == 0 && memory.embedding != nil)
-      if !isOne { unsafe project(chunk, layer, input) }
-      var t = chunk.lowerBound
-      while t < chunk.upperBound, count(t) > 0 {
-        let end = endOfEqualSteps(from: t, chunk)
-        let steps = unsafe steps(t..<end, layer, chunk, output, tapeStart: tapeStart)
-        if isOne {
-          unsafe steps.pointee.projection = unsafe memory.projection(
-            layer, weights, UnsafePointer(input.pointer(t, self)), rows: count(t) * chunk.count,
-            gates: steps.pointee.step.gates!)
-        }
-        unsafe shape.kernels.table.recurrentSteps(steps)
-        t = end
-      }
+      unsafe runSteps(chunk, layer, input, output, tapeStart: tapeStart)
     }
     unsafe keepStates(chunk, layer, output, tapeStart: tapeStart)
+  }
+
+  /// As many steps at a time as the kernels can go by themselves.
+  private func runSteps(_ chunk: Range<Int>, _ layer: Int, _ input: Rows, _ output: Rows, tapeStart: Int?) {
+    if isWhole(chunk), !(layer == 0 && memory.embedding != nil) {
+      // The projection is one product, with which the call begins.
+      let t = chunk.lowerBound
+      let steps = unsafe steps(chunk, layer, chunk, output, tapeStart: tapeStart)
+      unsafe steps.pointee.projection = unsafe memory.projection(
+        layer, weights, UnsafePointer(input.pointer(t, self)), rows: count(t) * chunk.count,
+        gates: steps.pointee.step.gates!)
+      if memory.isFar {
+        // While a step's product runs, the rows that the step will write, and as many of the next chunk's input.
+        if layer == 0, chunk.upperBound < schedule.steps {
+          unsafe steps.pointee.product.wanted = unsafe Stretch(
+            UnsafePointer(input.pointer(chunk.upperBound, self)), count: count(t) * shape.inputs)
+        }
+        unsafe steps.pointee.product.wantedToo = unsafe Stretch(
+          UnsafePointer(output.pointer(t, self)), count: count(t) * shape.units)
+      }
+      return unsafe shape.kernels.table.recurrentSteps(steps)
+    }
+    unsafe project(chunk, layer, input)
+    var t = chunk.lowerBound
+    while t < chunk.upperBound, count(t) > 0 {
+      let end = endOfEqualSteps(from: t, chunk)
+      unsafe shape.kernels.table.recurrentSteps(steps(t..<end, layer, chunk, output, tapeStart: tapeStart))
+      t = end
+    }
   }
 
   /// Step by step, each looked at or differentiated.

@@ -35,7 +35,7 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   /// States before its first step and after all its steps, h and the others; saved planes of all its steps. Layer after
   /// layer.
   private(set) var tapeHidden = 0, tapeOther = 0, tapeSaved = 0
-  /// States before each segment's first step.
+  /// States before each segment's first step, where there are several.
   private(set) var checkpoints = 0
 
   // Backward.
@@ -50,6 +50,8 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   private(set) var u: [[Int]] = []
 
   private(set) var productScratch = 0, programScratch = 0
+  /// What the kernels are told of steps.
+  private(set) var calls = 0
 
   init(_ shape: StackShape<Scalar>, _ use: SequenceUse) {
     self.shape = shape
@@ -81,6 +83,7 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     }
     productScratch = plan.reserve(use.threads, productScratchStride)
     programScratch = plan.reserve(use.threads, programScratchStride)
+    calls = plan.reserve(use.threads, StepCalls<Scalar>.scalars(layers: layers, hasTape: use.tapeSteps != nil))
     count = plan.count
   }
 
@@ -101,7 +104,8 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     tapeOther = plan.reserve(layers, steps, batch, shape.otherStride)
     _ = plan.reserve(layers, batch, shape.otherStride)
     tapeSaved = plan.reserve(layers, steps, batch, shape.savedStride)
-    let segments = steps == 0 ? 0 : (use.steps + steps - 1) / steps
+    // Of one segment alone, nobody comes back to its start.
+    let segments = steps == 0 || steps >= use.steps ? 0 : (use.steps + steps - 1) / steps
     checkpoints = plan.reserve(segments, layers, batch, units + shape.otherStride)
   }
 
@@ -110,7 +114,7 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     hiddenGradient = plan.reserve(layers, batch, units)
     otherGradient = plan.reserve(layers, batch, shape.otherStride)
     gradients = plan.reserve(layers, gradientChunk, batch, shape.gradientStride)
-    if shape.plan.planes.stages > 1 {
+    if shape.stages > 1 {
       operands = plan.reserve(layers, gradientChunk, batch, units)
       operandGradient = plan.reserve(batch, units)
     }

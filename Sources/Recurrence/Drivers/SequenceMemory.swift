@@ -42,12 +42,13 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
     self.smallestSplit = smallestSplit
     splitsUnits = layout.splitsUnits(smallestSplit)
     schedule = RowSchedule(steps: use.steps, batch: use.batch, ragged: use.ragged)
-    calls = StepCalls(layers: shape.layers, threads: use.threads)
     if let memory = unsafe memory {
       slab = unsafe AlignedBuffer(borrowing: memory, count: layout.count)
     } else {
       slab = AlignedBuffer(count: layout.count)
     }
+    unsafe calls = StepCalls(
+      in: slab.unsafePointer + layout.calls, layers: shape.layers, hasTape: use.tapeSteps != nil)
   }
 
   /// What callers know this as.
@@ -69,9 +70,16 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   private var batch: Int { use.batch }
   private var units: Int { shape.units }
 
+  /// Whether the input and the outputs of a pass come from beyond the caches, so that it pays to ask for them ahead: from
+  /// L3, it costs what it saves.
+  var isFar: Bool {
+    schedule.offset(schedule.steps) * (shape.inputs + shape.units) * MemoryLayout<Scalar>.stride > 8 << 20
+  }
+
   /// Overwrites everything with NaN; tests see whether any of it reaches a result.
   func poison() {
     unsafe Recurrence.poison(UnsafeMutableBufferPointer(start: base, count: slab.count))
+    calls.forget()
   }
 
   func hidden(_ layer: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + at.hidden + layer * batch * units }
@@ -102,7 +110,8 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   func tapeSaved(_ layer: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + at.tapeSaved + layer * tapeRows * shape.savedStride
   }
-  /// States before a segment's first step: kept when the segment is run for the first time, and read on the way back.
+  /// States before a segment's first step, of several: kept when the segment is run for the first time, and read on the
+  /// way back.
   func checkpointHidden(_ segment: Int, _ layer: Int) -> UnsafeMutablePointer<Scalar> {
     unsafe base + at.checkpoints + (segment * shape.layers + layer) * batch * (units + shape.otherStride)
   }

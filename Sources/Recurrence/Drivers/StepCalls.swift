@@ -5,22 +5,35 @@ import RecurrenceKernels
 /// The memory of a driver never moves, so that most of what a call says is the same in every pass, and is written down once;
 /// what a pass adds is where the rows of its steps lie. A step of a small layer takes less time than writing all of it.
 @safe final class StepCalls<Scalar: RecurrenceScalar>: @unchecked Sendable {
-  /// One call of each kind for each layer of the first thread, then of the second, and so on.
-  let forward: UnsafeMutablePointer<RecurrentSteps<Scalar>>
-  let backward: UnsafeMutablePointer<BackwardSteps<Scalar>>
-  let layers: Int
+  private let base: UnsafeMutableRawPointer
+  private let layers: Int
+  /// Bytes from one thread's calls, which it changes as it goes, to the next thread's.
+  private let stride: Int
   /// The weights that the calls point to. Those of a copy that was changed lie elsewhere.
   private(set) var weights: UnsafePointer<Scalar>?
 
-  init(layers: Int, threads: Int) {
+  /// - Parameter memory: the driver's, `scalars(layers:hasTape:)` for each thread, 64-byte aligned.
+  init(in memory: UnsafeMutablePointer<Scalar>, layers: Int, hasTape: Bool) {
+    unsafe base = UnsafeMutableRawPointer(memory)
     self.layers = layers
-    unsafe forward = .allocate(capacity: layers * threads)
-    unsafe backward = .allocate(capacity: layers * threads)
+    stride = Self.scalars(layers: layers, hasTape: hasTape) * MemoryLayout<Scalar>.stride
   }
 
-  deinit {
-    unsafe forward.deallocate()
-    unsafe backward.deallocate()
+  /// Memory for the calls of one thread: whole cache lines, so that no two threads write to one.
+  static func scalars(layers: Int, hasTape: Bool) -> Int {
+    let forward = unsafe MemoryLayout<RecurrentSteps<Scalar>>.stride
+    let backward = unsafe hasTape ? MemoryLayout<BackwardSteps<Scalar>>.stride : 0
+    return (layers * (forward + backward) + 63) / 64 * 64 / MemoryLayout<Scalar>.stride
+  }
+
+  /// The call of a layer on a thread; those of the layers above follow.
+  func forward(_ layer: Int, thread: Int) -> UnsafeMutablePointer<RecurrentSteps<Scalar>> {
+    unsafe (base + thread * stride).assumingMemoryBound(to: RecurrentSteps<Scalar>.self) + layer
+  }
+
+  func backward(_ layer: Int, thread: Int) -> UnsafeMutablePointer<BackwardSteps<Scalar>> {
+    let first = unsafe base + (thread * stride + layers * MemoryLayout<RecurrentSteps<Scalar>>.stride)
+    return unsafe first.assumingMemoryBound(to: BackwardSteps<Scalar>.self) + layer
   }
 
   /// Writes down what does not change from pass to pass, if it has changed.
@@ -28,14 +41,16 @@ import RecurrenceKernels
     if unsafe weights == packed.base { return }
     for thread in 0..<memory.use.threads {
       for layer in 0..<layers {
-        let place = thread * layers + layer
-        unsafe (forward + place).initialize(to: memory.forwardSteps(layer, packed, thread))
+        unsafe forward(layer, thread: thread).initialize(to: memory.forwardSteps(layer, packed, thread))
         if memory.use.tapeSteps == nil { continue }
-        unsafe (backward + place).initialize(to: memory.backwardSteps(layer, packed, thread))
+        unsafe backward(layer, thread: thread).initialize(to: memory.backwardSteps(layer, packed, thread))
       }
     }
     unsafe weights = unsafe packed.base
   }
+
+  /// To be called where somebody wrote over the memory.
+  func forget() { unsafe weights = nil }
 }
 
 extension SequenceMemory {
@@ -44,7 +59,7 @@ extension SequenceMemory {
 
   // MARK: Forward
 
-  /// Forward steps of a layer whose pre-activations are projected already. Where its rows lie is for `place` to say.
+  /// Forward steps of a layer. Where its rows lie is for `placeForward` to say.
   fileprivate func forwardSteps(
     _ layer: Int, _ weights: PackedStack<Scalar>, _ thread: Int
   ) -> RecurrentSteps<Scalar> {
@@ -78,9 +93,10 @@ extension SequenceMemory {
         stride: shape.gateStride), start: .accumulate)
   }
 
-  /// The forward steps of a layer on a thread, all `rows` rows of which lie where the arguments say.
+  /// One forward step of a layer on a thread, whose rows lie where the arguments say, and whose pre-activations are
+  /// projected already.
   ///
-  /// Other states than h are those that are kept, and nothing is saved: a tape changes both.
+  /// Other states than h are those that are kept: a tape changes that, and says where planes are saved.
   ///
   /// - Parameters:
   ///   - first: the thread's first sequence.
@@ -89,7 +105,7 @@ extension SequenceMemory {
     _ layer: Int, thread: Int, first: Int, rows: Int, gates: UnsafeMutablePointer<Scalar>,
     previousHidden: UnsafePointer<Scalar>? = nil, hidden: UnsafeMutablePointer<Scalar>
   ) -> UnsafeMutablePointer<RecurrentSteps<Scalar>> {
-    let steps = unsafe calls.forward + (thread * calls.layers + layer)
+    let steps = unsafe calls.forward(layer, thread: thread)
     let previous = unsafe previousHidden ?? UnsafePointer(self.hidden(layer) + first * shape.units)
     unsafe steps.pointee.projection = nil
     unsafe steps.pointee.step.gates = unsafe gates
@@ -97,6 +113,7 @@ extension SequenceMemory {
     let other = unsafe other(layer) + first * shape.otherStride
     unsafe (steps.pointee.step.previousOther, steps.pointee.step.other) = unsafe (UnsafePointer(other), other)
     unsafe (steps.pointee.rows, steps.pointee.count) = (rows, 1)
+    unsafe (steps.pointee.product.wanted, steps.pointee.product.wantedToo) = unsafe (Stretch(), Stretch())
     unsafe steps.pointee.product.a = MatrixView(previous, rows: rows, columns: shape.units)
     unsafe place(&steps.pointee.product.c, gates + shape.stageColumn(0), rows)
     if shape.stages > 1 {
@@ -173,7 +190,7 @@ extension SequenceMemory {
     _ layer: Int, thread: Int, first: Int, rows: Int, chunkRow: Int
   ) -> UnsafeMutablePointer<BackwardSteps<Scalar>> {
     let units = shape.units
-    let steps = unsafe calls.backward + (thread * calls.layers + layer)
+    let steps = unsafe calls.backward(layer, thread: thread)
     let gates = unsafe gradients(layer) + chunkRow * shape.gradientStride
     let hiddenGradient = unsafe hiddenGradient(layer) + first * units
     unsafe steps.pointee.step.gates = unsafe gates

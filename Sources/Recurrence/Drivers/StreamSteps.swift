@@ -13,8 +13,6 @@ import RecurrenceKernels
   /// One for each layer.
   private let calls: UnsafeMutablePointer<RecurrentSteps<Scalar>>
   private let layers: Int
-  /// The weights that the calls point to.
-  private var weights: UnsafePointer<Scalar>?
   /// h of the top layer.
   private let hidden: UnsafePointer<Scalar>
 
@@ -23,7 +21,7 @@ import RecurrenceKernels
     self.memory = memory
     (inputCount, outputCount) = (batch * shape.inputs, batch * shape.units)
     (table, layers) = (shape.kernels.table, shape.layers)
-    unsafe calls = unsafe memory.calls.forward
+    unsafe calls = unsafe memory.calls.forward(0, thread: 0)
     unsafe hidden = UnsafePointer(memory.hidden(layers - 1))
   }
 
@@ -31,7 +29,7 @@ import RecurrenceKernels
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func run(_ packed: PackedStack<Scalar>, _ input: UnsafePointer<Scalar>, _ output: UnsafeMutablePointer<Scalar>) {
-    if unsafe weights != packed.base { prepare(packed) }
+    if unsafe memory.calls.weights != packed.base { prepare(packed) }
     unsafe calls.pointee.projection!.a.base = unsafe input
     let mode = recurrence_flush_subnormals()
     for layer in 0..<layers { unsafe table.recurrentSteps(calls + layer) }
@@ -51,6 +49,5 @@ import RecurrenceKernels
       unsafe steps.pointee.projection = unsafe memory.projection(
         layer, packed, UnsafePointer(input), rows: batch, gates: gates)
     }
-    unsafe weights = unsafe packed.base
   }
 }

@@ -95,7 +95,7 @@ struct TangentDriver<Scalar: RecurrenceScalar> {
     let other = unsafe tangents.other(layer) + first * shape.otherStride
     unsafe (step.other, step.previousOther) = unsafe (other, UnsafePointer(other))
     unsafe (step.previousOtherStride, step.otherStride) = (shape.otherStride, shape.otherStride)
-    if plan.planes.stages > 1 {
+    if shape.stages > 1 {
       unsafe (step.operand, step.operandStride) = unsafe (tangents.operand(first: first), units)
     }
     let operand = unsafe stage == 0 ? value.previousHidden! : UnsafePointer(value.operand!)
@@ -111,7 +111,7 @@ struct TangentDriver<Scalar: RecurrenceScalar> {
       unsafe shape.kernels.table.recurrentStep(
         RecurrentCall(
           product: nil, mathematics: tangents.mathematics,
-          action: stage == plan.planes.stages - 1 ? .forward : .operand, step: value, rows: rows.count,
+          action: stage == shape.stages - 1 ? .forward : .operand, step: value, rows: rows.count,
           productScratch: memory.productScratch(part), programScratch: tangents.scratch(part)))
     }
   }

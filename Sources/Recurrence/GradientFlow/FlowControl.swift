@@ -19,7 +19,7 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
 
   init(_ policy: BackpropagationControl, _ shape: StackShape<Scalar>, batch: Int, parts: Int, chunk: Int) {
     if let complaint = policy.complaint { fatalError(complaint) }
-    if policy.normPreservation > 0, shape.plan.planes.stages > 1 {
+    if policy.normPreservation > 0, shape.stages > 1 {
       fatalError("normPreservation: expected a cell of one stage, got one of two")
     }
     self.policy = policy
@@ -77,7 +77,7 @@ final class FlowControl<Scalar: RecurrenceScalar>: @unchecked Sendable {
         }
       }
       // A step counts once.
-      if stage == shape.plan.planes.stages - 1 { unsafe number(clipped + place.part).pointee += mark.pointee }
+      if stage == shape.stages - 1 { unsafe number(clipped + place.part).pointee += mark.pointee }
     }
   }
 

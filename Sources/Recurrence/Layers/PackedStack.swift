@@ -7,7 +7,7 @@ import RecurrenceKernels
 final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
   private let memory: AlignedBuffer<Scalar>
   private let offsets: [Offsets]
-  /// One panel, where gates are brought into another order.
+  /// One panel, where there are gates to be brought into another order.
   private let staging: Int
 
   private struct Offsets {
@@ -34,7 +34,8 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
           units: slab.reserve(plan.planes.units, shape.units)))
     }
     self.offsets = offsets
-    staging = slab.reserve(shape.kernels.geometry.panelWidth, max(shape.inputs, shape.units))
+    let isInOrder = ([plan.inputs] + plan.recurrent).allSatisfy(plan.isInOrder)
+    staging = slab.reserve(isInOrder ? 0 : shape.kernels.geometry.panelWidth, max(shape.inputs, shape.units))
     memory = AlignedBuffer(count: slab.count)
   }
 
@@ -51,8 +52,8 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
     }
   }
 
-  /// The rows of `weights` that belong to the gates at `positions`, in this order. A panel whose rows lie in another order,
-  /// or apart, is copied together first.
+  /// The rows of `weights` that belong to the gates at `positions`, in this order. Where they lie in another, panel by
+  /// panel, and a panel whose rows are of several gates is copied together first.
   private func pack(
     _ weights: UnsafePointer<Scalar>, _ positions: Range<Int>, columns: Int, _ shape: StackShape<Scalar>, to offset: Int
   ) {
@@ -68,13 +69,16 @@ final class PackedStack<Scalar: RecurrenceScalar>: @unchecked Sendable {
     var first = 0
     while first < outputs {
       let rows = min(width, outputs - first)
-      for row in 0..<rows {
+      func source(_ row: Int) -> UnsafePointer<Scalar> {
         let (place, unit) = (first + row).quotientAndRemainder(dividingBy: units)
-        let gate = plan.gate[positions.lowerBound + place]
-        unsafe (staging + row * columns).update(from: weights + (gate * units + unit) * columns, count: columns)
+        return unsafe weights + (plan.gate[positions.lowerBound + place] * units + unit) * columns
       }
-      unsafe table.packRows(
-        MatrixView(UnsafePointer(staging), rows: rows, columns: columns), from: first, into: packed)
+      var panel = unsafe source(0)
+      if first / units != (first + rows - 1) / units {
+        for row in 0..<rows { unsafe (staging + row * columns).update(from: source(row), count: columns) }
+        unsafe panel = UnsafePointer(staging)
+      }
+      unsafe table.packRows(MatrixView(panel, rows: rows, columns: columns), from: first, into: packed)
       first += width
     }
   }

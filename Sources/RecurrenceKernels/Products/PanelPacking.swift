@@ -25,7 +25,8 @@
     return paddedOutputs(outputs) &* depth
   }
 
-  /// Packs rows of W[N, K], one row an output, for C = A·Wᵀ: `weights` are its rows from `row` on, with which a panel begins.
+  /// Packs rows of W[N, K], one row an output, for C = A·Wᵀ: `weights` are its rows from `row` on, with which a panel begins,
+  /// up to the end of a panel or of W.
   @inlinable
   public static func packRows(
     _ weights: MatrixView<Scalar>, from row: Int, into packed: UnsafeMutablePointer<Scalar>
@@ -100,7 +101,7 @@
     _ weights: MatrixView<Scalar>, from row: Int, of depth: Int, into packed: UnsafeMutablePointer<Scalar>
   ) {
     unsafe checkAlignment(packed, "packed weights")
-    unsafe checkRange(row..<(row &+ weights.rows), within: depth, "rows")
+    if unsafe row < 0 || row > depth || weights.rows > depth &- row { unsafe rowsFailure(row, weights.rows, depth) }
     var first = 0
     while unsafe first < weights.columns {
       let outputs = unsafe min(TileGeometry<V>.panelWidth, weights.columns &- first)

@@ -7,6 +7,19 @@
 // Copying the rows costs one load and one store per element of A against N multiply-adds, and removes every effect of
 // A's stride: a leading dimension that is a power of two would put all rows of a tile into one cache set.
 
+/// Memory that is only named.
+@frozen @unsafe public struct Stretch<Scalar: KernelScalar> {
+  public var base: UnsafePointer<Scalar>?
+  /// In scalars.
+  public var count: Int
+
+  @inlinable @inline(__always)
+  public init(_ base: UnsafePointer<Scalar>? = nil, count: Int = 0) {
+    unsafe self.base = unsafe base
+    unsafe self.count = count
+  }
+}
+
 /// The operands of a product, C[M, N] = start + A[M, K] · W[K, N].
 @frozen @unsafe public struct ProductOperands<Scalar: KernelScalar> {
   /// In, [M, K].
@@ -21,6 +34,10 @@
   /// Whether a product of one row visits panels from the last to the first, which no bit depends on. Where steps through
   /// time take turns, each begins with the weights that the one before left in the caches.
   public var descending = false
+  /// What will be wanted after the product, two stretches of memory: asked for by its tiles, unless the weights are large
+  /// and they ask for those.
+  public var wanted = unsafe Stretch<Scalar>()
+  public var wantedToo = unsafe Stretch<Scalar>()
 
   @inlinable
   public init(
@@ -32,6 +49,14 @@
     unsafe self.bias = bias
     unsafe self.c = c
     unsafe self.start = start
+  }
+
+  /// A place in what is wanted, both stretches taken for one; nil after them.
+  @inlinable @inline(__always)
+  func wanted(at place: Int) -> UnsafePointer<Scalar>? {
+    if unsafe place < wanted.count { return unsafe wanted.base! + place }
+    let rest = unsafe place &- wanted.count
+    return if unsafe rest < wantedToo.count { unsafe wantedToo.base! + rest } else { nil }
   }
 }
 
@@ -151,6 +176,9 @@
     var ahead = unsafe weights + Geometry.panelWidth &* operands.a.columns
     let linesPerTile = (Geometry.panelLines &+ tiles.parts &- 1) / tiles.parts
     var linesLeft = unsafe operands.a.columns &* operands.c.columns > Geometry.nearScalars ? Geometry.panelLines : 0
+    let asksForWanted = linesLeft == 0 && depth.lowerBound == 0
+    let wantedPerTile = depth.count / 2 &* Geometry.line
+    var place = panel &* tiles.parts &* wantedPerTile
     let asksForC = unsafe start == .accumulate && 2 &* operands.c.rows &* operands.c.stride >= Geometry.nearScalars
     for t in 0..<tiles.parts {
       let rows = tiles.range(t)
@@ -162,6 +190,10 @@
         unsafe (call.ahead, call.aheadLines) = unsafe (ahead, linesPerTile)
         unsafe ahead += linesPerTile &* (depth.count / 2) &* Geometry.line
         linesLeft &-= linesPerTile
+      }
+      if asksForWanted, let wanted = unsafe operands.wanted(at: place) {
+        unsafe (call.ahead, call.aheadLines) = unsafe (wanted, 1)
+        place &+= wantedPerTile
       }
       if asksForC {
         let isLast = t &+ 1 == tiles.parts
@@ -197,7 +229,7 @@
     return panel
   }
 
-  /// One row of A, read where it lies: four panels at a time, because two accumulators would wait for each other's
+  /// One row of A, read where it lies: up to four panels at a time, because two accumulators would wait for each other's
   /// latency. The order of each sum is that of the tiles.
   @inlinable @inline(__always)
   static func runRow(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
@@ -235,6 +267,9 @@
       if panel &+ 4 <= wholePanels {
         unsafe Tile<V, 1, 8>.runRow(call)
         panel &+= 4
+      } else if panel &+ 3 <= wholePanels {
+        unsafe Tile<V, 1, 6>.runRow(call)
+        panel &+= 3
       } else if panel &+ 2 <= wholePanels {
         unsafe Tile<V, 1, 4>.runRow(call)
         panel &+= 2

@@ -76,9 +76,7 @@
 
   @inlinable @inline(__always)
   static func check(_ steps: UnsafeMutablePointer<BackwardSteps<Scalar>>) {
-    if unsafe steps.pointee.count < 1 {
-      fatalError("steps: expected at least 1, got \(unsafe steps.pointee.count)")
-    }
+    if unsafe steps.pointee.count < 1 { unsafe stepsFailure(steps.pointee.count) }
     unsafe ProductKernel<V>.check(steps.pointee.product, scratch: steps.pointee.productScratch)
     if let product = unsafe steps.pointee.secondProduct {
       unsafe ProductKernel<V>.check(product, scratch: steps.pointee.productScratch)

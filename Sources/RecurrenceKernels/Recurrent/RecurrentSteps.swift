@@ -10,6 +10,7 @@
   /// part of a row of biases for all columns of the pre-activations.
   public var projection: ProductOperands<Scalar>?
   /// C[rows, planes · units] += A · U of stage 0, where A is h of the step before, and of stage 1, where A is the operand.
+  /// What the first wants moves on by itself from step to step; what it wants too is where h of the step goes.
   public var product: ProductOperands<Scalar>
   public var secondProduct: ProductOperands<Scalar>?
   public var mathematics: CellMathematics
@@ -50,6 +51,8 @@
     unsafe step.gates! += gatesAdvance
     unsafe product.a.base = step.previousHidden!
     unsafe product.c.base += gatesAdvance
+    if unsafe product.wanted.count > 0 { unsafe product.wanted.base! += product.wanted.count }
+    if unsafe product.wantedToo.count > 0 { unsafe product.wantedToo.base = unsafe UnsafePointer(step.hidden) }
     if unsafe secondProduct != nil {
       unsafe secondProduct!.c.base += gatesAdvance
     } else {
@@ -77,9 +80,7 @@
 
   @inlinable @inline(__always)
   static func check(_ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
-    if unsafe steps.pointee.count < 1 {
-      fatalError("steps: expected at least 1, got \(unsafe steps.pointee.count)")
-    }
+    if unsafe steps.pointee.count < 1 { unsafe stepsFailure(steps.pointee.count) }
     unsafe ProductKernel<V>.check(steps.pointee.product, scratch: steps.pointee.productScratch)
     if let product = unsafe steps.pointee.secondProduct {
       unsafe ProductKernel<V>.check(product, scratch: steps.pointee.productScratch)

@@ -97,7 +97,7 @@
   func pointer(row: Int, column: Int) -> UnsafeMutablePointer<Scalar> { unsafe base + (row &* stride &+ column) }
 }
 
-/// Whether sizes are neither negative nor so large that a product of two could overflow.
+/// Whether sizes are neither negative nor so large that the bytes of a matrix could overflow.
 @inlinable @inline(__always)
 func areOrdinary(_ rows: Int, _ columns: Int, _ stride: Int) -> Bool {
   UInt(bitPattern: rows | columns | stride) < 1 << 24

@@ -40,6 +40,16 @@ func rangeFailure(_ lower: Int, _ upper: Int, _ count: Int, _ name: StaticString
 }
 
 @usableFromInline @inline(never)
+func rowsFailure(_ row: Int, _ count: Int, _ all: Int) -> Never {
+  fatalError("rows: expected at most \(all) in all, got \(count) from \(row) on")
+}
+
+@usableFromInline @inline(never)
+func stepsFailure(_ count: Int) -> Never {
+  fatalError("steps: expected at least 1, got \(count)")
+}
+
+@usableFromInline @inline(never)
 func panelFailure(_ row: Int, _ width: Int) -> Never {
   fatalError("row: expected the first of a panel of \(width), got \(row)")
 }
