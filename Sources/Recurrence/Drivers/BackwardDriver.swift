@@ -200,15 +200,14 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       targetStart = 0
     }
     let columns = shape.inputs(of: layer)
-    let inputs = shape.plan.inputs
     let count = steps > 1 ? schedule.offset(t + steps) - schedule.offset(t) : count(t)
     let row = schedule.offset(t) + rows.lowerBound
     let δ =
       unsafe memory.gradients(layer)
-      + (row - schedule.offset(chunk.lowerBound)) * shape.gradientStride + inputs.lowerBound * shape.units
+      + (row - schedule.offset(chunk.lowerBound)) * shape.gradientStride + shape.inputColumn
     return unsafe ProductOperands(
       a: MatrixView(
-        UnsafePointer(δ), rows: count, columns: inputs.count * shape.units, stride: shape.gradientStride),
+        UnsafePointer(δ), rows: count, columns: shape.inputColumns, stride: shape.gradientStride),
       weights: memory.backwardW(layer), bias: nil,
       c: MutableMatrixView(target + (row - targetStart) * columns, rows: count, columns: columns), start: .bias)
   }

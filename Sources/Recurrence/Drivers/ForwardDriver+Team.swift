@@ -70,8 +70,7 @@ extension ForwardDriver {
     let gates = unsafe gates(chunk.lowerBound, chunk)
     let projection = unsafe memory.projection(
       layer, weights, UnsafePointer(input.pointer(chunk.lowerBound, self)), rows: chunk.count, gates: gates)
-    let panels = EvenSplit(
-      shape.kernels.geometry.panels(shape.plan.inputs.count * shape.units), parts: blocks)
+    let panels = EvenSplit(shape.kernels.geometry.panels(shape.inputColumns), parts: blocks)
     phases.run(blocks) { block in
       unsafe shape.kernels.table.product(
         projection, rows: 0..<chunk.count, panels: panels.range(block), scratch: memory.productScratch(part))

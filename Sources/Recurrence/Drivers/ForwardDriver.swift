@@ -185,7 +185,6 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   /// Pre-activations of the chunk ← biases + input · Wᵀ.
   private func project(_ chunk: Range<Int>, _ layer: Int, _ input: Rows) {
     if layer == 0, let embedding = memory.embedding { return lookUp(chunk, chunk, embedding) }
-    let plan = shape.plan
     let isWhole = isWhole(chunk)
     var t = chunk.lowerBound
     while t < chunk.upperBound {
@@ -198,7 +197,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       let operands = unsafe memory.projection(
         layer, weights, UnsafePointer(input.pointer(t, self)), rows: count, gates: gates)
       unsafe shape.kernels.table.product(
-        operands, rows: 0..<count, panels: 0..<shape.kernels.geometry.panels(plan.inputs.count * shape.units),
+        operands, rows: 0..<count, panels: 0..<shape.kernels.geometry.panels(shape.inputColumns),
         scratch: memory.productScratch(part))
       t += steps
     }
@@ -206,7 +205,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   /// Pre-activations of some steps of a chunk ← what their symbols are projected to.
   func lookUp(_ steps: Range<Int>, _ chunk: Range<Int>, _ embedding: ProjectedEmbedding<Scalar>) {
-    let first = shape.plan.inputs.lowerBound * shape.units
+    let first = shape.inputColumn
     for t in steps {
       let count = count(t)
       let gates = unsafe gates(t, chunk)
@@ -269,7 +268,6 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     let row = schedule.offset(t) - schedule.offset(tapeStart) + first
     let advance = schedule.count(t)
     unsafe result.pointee.step.saved = unsafe memory.tapeSaved(layer) + row * shape.savedStride
-    unsafe result.pointee.step.savedStride = shape.savedStride
     unsafe result.pointee.savedAdvance = advance * shape.savedStride
     unsafe result.pointee.step.other = unsafe memory.tapeOther(layer) + row * shape.otherStride
     unsafe result.pointee.otherAdvance = advance * shape.otherStride

@@ -35,7 +35,7 @@ import RecurrenceKernels
   init(_ shape: StackShape<Scalar>, symbols: Int, rows count: Int, isTraining: Bool) {
     self.symbols = symbols
     inputs = shape.inputs
-    columns = shape.plan.inputs.count * shape.units
+    columns = shape.inputColumns
     var plan = SlabPlan<Scalar>()
     var at = (vectors: 0, projected: 0, gradients: 0, vectorGradients: 0)
     at.vectors = plan.reserve(symbols, inputs)
@@ -82,7 +82,7 @@ import RecurrenceKernels
     }
     let operands = unsafe ProductOperands(
       a: MatrixView(UnsafePointer(vectors), rows: count, columns: inputs), weights: weights.w(0),
-      bias: weights.bias(0) + memory.shape.plan.inputs.lowerBound * memory.shape.units,
+      bias: weights.bias(0) + memory.shape.inputColumn,
       c: MutableMatrixView(projected, rows: count, columns: columns), start: .bias)
     unsafe run(operands, memory)
   }

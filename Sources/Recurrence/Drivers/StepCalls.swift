@@ -69,7 +69,7 @@ extension SequenceMemory {
     unsafe step.unitParameters = unsafe weights.unitParameters(layer)
     unsafe (step.previousHiddenStride, step.hiddenStride) = (shape.units, shape.units)
     unsafe (step.previousOtherStride, step.otherStride) = (shape.otherStride, shape.otherStride)
-    unsafe step.operandStride = shape.units
+    unsafe (step.operandStride, step.savedStride) = (shape.units, shape.savedStride)
     let gates = unsafe gates(first: 0)
     var steps = unsafe RecurrentSteps(
       product: recurrentProduct(layer, stage: 0, weights, hidden(layer), gates), mathematics: shape.cell.mathematics,
