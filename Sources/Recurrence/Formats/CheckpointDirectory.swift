@@ -9,8 +9,9 @@ import Foundation
 ///     if let last = try checkpoints.generations().last { model = try Safetensors(path: last.path(of: "model.safetensors")) }
 ///
 /// Files are first written to a hidden directory and made permanent there; one rename(2) makes them visible. What a
-/// killed process left hidden is never listed, and the next `publish` removes it. Processes may read at any time. Those
-/// that write wait for each other, by flock(2) on the directory; on a file system without locks there may be only one.
+/// killed process left hidden is never listed, and the next `publish` or `prune` removes it. Processes may read at any
+/// time. Those that write wait for each other, by flock(2) on the directory; on a file system without locks there may be
+/// only one.
 public struct CheckpointDirectory: Sendable {
   /// Where it is. Made by the first `publish`.
   public let path: String
@@ -63,12 +64,11 @@ public struct CheckpointDirectory: Sendable {
   ///
   /// Throws `FormatError` where the directory cannot be read.
   public func generations() throws(FormatError) -> [Generation] {
-    var status = stat()
-    if unsafe stat(path, &status) != 0 && errno == ENOENT { return [] }
+    if isMissing { return [] }
     return try access.entries(of: path).compactMap(generation).sorted()
   }
 
-  /// Writes a checkpoint and makes it permanent, then visible.
+  /// Writes a checkpoint and makes it permanent, then visible. Removes first what killed processes left hidden.
   ///
   /// A step that is there already is never written over. Where its latest revision holds the same files, nothing is
   /// done; else the new one becomes its next revision, `step-000000001234-1`, and the latest of that step.
@@ -117,29 +117,26 @@ public struct CheckpointDirectory: Sendable {
     return generation
   }
 
-  /// Removes all checkpoints but those of `kept`.
+  /// Removes all checkpoints but those of `kept`, and what killed processes left hidden. Does nothing where the directory
+  /// does not exist.
   ///
-  /// Each is hidden by one rename(2) before its files go, so that none is ever seen without some of them. A process that
-  /// is reading one of them gets an error.
+  /// Each checkpoint is hidden by one rename(2) before its files go, so that none is ever seen without some of them. A
+  /// process that is reading one of them gets an error.
   ///
-  /// Throws `FormatError` where one cannot be hidden; it and those not yet hidden remain whole, and the next `publish`
-  /// removes the files of the others.
+  /// Throws `FormatError` where one cannot be hidden; it and those not yet hidden remain whole, and the next `publish` or
+  /// `prune` removes the files of the others. Throws too where the names cannot be made permanent; no file is gone then.
   public func prune(keeping kept: some Sequence<Generation>) throws(FormatError) {
     let names = Set(kept.map { Self.name($0.step, $0.revision) })
-    if try generations().isEmpty { return }
+    if isMissing { return }
     let lock = try Lock(path)
     defer { lock.release() }
-    var hidden: [String] = []
     for generation in try generations() where !names.contains(Self.name(generation.step, generation.revision)) {
-      let path = FileAccess.join(path, Self.removed + FileAccess.randomName())
-      if access.retrying({ access.move(generation.path, path) }) != 0 {
+      let hidden = FileAccess.join(path, Self.removed + FileAccess.randomName())
+      if access.retrying({ access.move(generation.path, hidden) }) != 0 {
         throw .system(generation.path, expected: "to be removed", errno)
       }
-      hidden.append(path)
     }
-    // Without it a loss of power might bring a name back to a directory whose files are gone.
-    if !hidden.isEmpty { try access.synchronizeDirectory(path) }
-    for path in hidden { access.remove(path) }
+    try removeLeftovers()
   }
 
   /// Removes all checkpoints but the `count` latest. As above. Traps where `count` is negative.
@@ -174,14 +171,25 @@ extension CheckpointDirectory {
     return Generation(step: step, revision: revision, path: path)
   }
 
+  /// Whether there is nothing of its name.
+  private var isMissing: Bool {
+    var status = stat()
+    return unsafe stat(path, &status) != 0 && errno == ENOENT
+  }
+
+  /// Removes what is hidden. Only whoever holds the lock may: else it might be what another is writing.
   private func removeLeftovers() throws(FormatError) {
-    for name in try access.entries(of: path) {
-      guard let start = [Self.unfinished, Self.removed].first(where: name.hasPrefix) else { continue }
-      let random = name.dropFirst(start.count)
-      if random.count == 16, random.allSatisfy({ $0.isHexDigit && !$0.isUppercase }) {
-        access.remove(FileAccess.join(path, name))
-      }
-    }
+    let leftovers = try access.entries(of: path).filter(Self.isLeftover)
+    if leftovers.isEmpty { return }
+    // Without it a loss of power might bring a name back to a directory whose files are gone.
+    try access.synchronizeDirectory(path)
+    for name in leftovers { access.remove(FileAccess.join(path, name)) }
+  }
+
+  private static func isLeftover(_ name: String) -> Bool {
+    guard let start = [unfinished, removed].first(where: name.hasPrefix) else { return false }
+    let random = name.dropFirst(start.count)
+    return random.count == 16 && random.allSatisfy { $0.isHexDigit && !$0.isUppercase }
   }
 
   private static func check(_ step: Int, _ names: [String]) {
@@ -253,6 +261,6 @@ extension FileAccess {
   }
 
   /// Removes a directory and what it holds, as far as the system lets it: nobody sees what remains, and the next
-  /// `publish` tries again.
+  /// `publish` or `prune` tries again.
   func remove(_ path: String) { try? FileManager.default.removeItem(atPath: path) }
 }

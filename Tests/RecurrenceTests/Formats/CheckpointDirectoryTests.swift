@@ -43,9 +43,12 @@ struct CheckpointDirectoryTests {
     #expect(try directory.entries().last == "step-000000000005-3")
   }
 
-  @Test func leftoversAreIgnoredThenRemovedOthersAreLeftAlone() throws {
+  /// Publishing and pruning remove them, where there are no checkpoints too.
+  @Test(arguments: [true, false], [[], [1, 2, 3]])
+  func leftoversAreIgnoredThenRemovedOthersAreLeftAlone(_ publishes: Bool, _ steps: [Int]) throws {
     let directory = try TemporaryDirectory()
     let checkpoints = CheckpointDirectory(directory.path)
+    for step in steps { try checkpoints.publish(step: step, files: Self.files) }
     let leftovers = [".recurrence-unfinished-0123456789abcdef", ".recurrence-removed-fedcba9876543210"]
     let others = [
       ".recurrence-unfinished-", ".recurrence-unfinished-0123456789ABCDEF", ".recurrence-unfinished-0123456789abcdef0",
@@ -60,11 +63,20 @@ struct CheckpointDirectoryTests {
     try Data([1]).write(to: URL(fileURLWithPath: directory.path + "/step-000000000008"))
     try FileManager.default.createSymbolicLink(
       atPath: directory.path + "/step-000000000009", withDestinationPath: "notes")
-    #expect(try checkpoints.generations() == [])
-    try checkpoints.publish(step: 1, files: Self.files)
-    #expect(try checkpoints.generations().map(\.step) == [1])
+    #expect(try checkpoints.generations().map(\.step) == steps)
+    if publishes {
+      try checkpoints.publish(step: 4, files: Self.files)
+    } else {
+      try checkpoints.prune(keepingLatest: 2)
+    }
+    let left = publishes ? steps + [4] : steps.suffix(2)
+    #expect(try checkpoints.generations().map(\.step) == left)
     let links = ["step-000000000008", "step-000000000009"]
-    #expect(try directory.entries() == (others + links + ["step-000000000001"]).sorted())
+    #expect(try directory.entries() == (others + links + left.map { "step-00000000000\($0)" }).sorted())
+    for name in others { #expect(try directory.entries(name) == ["model"]) }
+    for generation in try checkpoints.generations() {
+      #expect(try generation.files() == Self.files.map(\.name).sorted())
+    }
   }
 
   @Test func pruningKeepsWhatItIsTold() throws {
@@ -81,6 +93,78 @@ struct CheckpointDirectoryTests {
     #expect(try checkpoints.generations()[0].contents(of: "empty") == [])
     try checkpoints.prune(keepingLatest: 0)
     #expect(try directory.entries() == [])
+  }
+
+  @Test func pruningNothingMakesNothing() throws {
+    let directory = try TemporaryDirectory()
+    let checkpoints = CheckpointDirectory(directory.path + "/none")
+    try checkpoints.prune(keepingLatest: 0)
+    try checkpoints.prune(keeping: [])
+    #expect(try directory.entries() == [])
+  }
+
+  /// Names are permanent before a file goes, those that a killed process hid too. Where they cannot be, every file stays,
+  /// and the next call removes what is hidden by then.
+  @Test(arguments: [true, false], [true, false])
+  func filesGoAfterTheirNames(_ publishes: Bool, _ fails: Bool) throws {
+    let directory = try TemporaryDirectory()
+    for step in 1...3 { try CheckpointDirectory(directory.path).publish(step: step, files: Self.files) }
+    let leftover = directory.path + "/.recurrence-removed-0123456789abcdef"
+    try FileManager.default.moveItem(atPath: directory.path + "/step-000000000001", toPath: leftover)
+    let path = directory.path
+    // Of each hidden directory, how many files it holds when the directory of checkpoints is made permanent.
+    let hidden = Mutex<[[Int]]>([])
+    var access = FileAccess.system
+    let synchronize = access.synchronize
+    access.synchronize = { file in
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+      let counts = names.filter { $0.hasPrefix(".recurrence-removed-") }.map { name in
+        (try? FileManager.default.contentsOfDirectory(atPath: "\(path)/\(name)"))?.count ?? 0
+      }
+      hidden.withLock { $0.append(counts) }
+      if !fails { return synchronize(file) }
+      errno = EIO
+      return -1
+    }
+    let checkpoints = CheckpointDirectory(path, access: access)
+    func act() throws {
+      if publishes {
+        try checkpoints.publish(step: 3, files: Self.files)
+      } else {
+        try checkpoints.prune(keepingLatest: 1)
+      }
+    }
+    let whole = [Int](repeating: Self.files.count, count: publishes ? 1 : 2)
+    if !fails {
+      try act()
+      #expect(hidden.withLock { $0.first } == whole)
+    } else {
+      let error = #expect(throws: FormatError.self) { try act() }
+      #expect(error?.description.contains("to make its entries permanent") == true)
+      #expect(hidden.withLock { $0 } == [whole])
+      let names = try directory.entries().filter { $0.hasPrefix(".recurrence-removed-") }
+      #expect(names.count == whole.count)
+      for name in names { #expect(try directory.entries(name) == Self.files.map(\.name).sorted()) }
+      try CheckpointDirectory(path).prune(keeping: CheckpointDirectory(path).generations())
+    }
+    let kept = publishes ? ["step-000000000002", "step-000000000003"] : ["step-000000000003"]
+    #expect(try directory.entries() == kept)
+  }
+
+  /// Where one cannot be hidden it stays whole, and so do those after it; the next call removes those before it.
+  @Test func aCheckpointThatCannotBeHiddenStays() throws {
+    let directory = try TemporaryDirectory()
+    for step in 1...4 { try CheckpointDirectory(directory.path).publish(step: step, files: Self.files) }
+    let checkpoints = CheckpointDirectory(directory.path, access: FailingCall.move.failing(at: 1, EACCES))
+    let error = #expect(throws: FormatError.self) { try checkpoints.prune(keepingLatest: 1) }
+    #expect(error?.file == directory.path + "/step-000000000002")
+    let left = try checkpoints.generations()
+    #expect(left.map(\.step) == [2, 3, 4])
+    for generation in left { #expect(try generation.files() == Self.files.map(\.name).sorted()) }
+    try checkpoints.prune(keeping: left)
+    #expect(try directory.entries() == left.map { "step-00000000000\($0.step)" })
+    try checkpoints.prune(keepingLatest: 1)
+    #expect(try directory.entries() == ["step-000000000004"])
   }
 
   /// Writers in several threads wait for each other: none takes another's unfinished files for a leftover.
