@@ -198,7 +198,8 @@ extension FileAccess {
     return String(repeating: "0", count: 16 - digits.count) + digits
   }
 
-  private static func resolve(_ path: String) -> String {
+  /// The one name without links and dots of what is there; the path itself where nothing is.
+  package static func resolve(_ path: String) -> String {
     guard let resolved = unsafe realpath(path, nil) else { return path }
     defer { unsafe free(resolved) }
     return unsafe String(cString: resolved)

@@ -257,9 +257,9 @@ enum TrainCommand: Command {
       if CheckpointDirectory.Generation(at: path) == nil { return CheckpointDirectory(path) }
       throw UsageError("--resume: \(path) is one checkpoint; give the directory that it lies in, or --save another")
     }
+    // Under the name that the resumed checkpoint was found by, to be known among the others.
+    if FileAccess.resolve(save) == FileAccess.resolve(path) { return CheckpointDirectory(path) }
     let directory = CheckpointDirectory(save)
-    func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
-    if resolved(save) == resolved(path) { return directory }
     if let latest = try directory.generations().last {
       throw Failure("\(save): holds another run, of \(latest.step) updates; choose another directory")
     }
