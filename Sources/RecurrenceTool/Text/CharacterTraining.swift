@@ -76,7 +76,8 @@ struct CharacterTraining<C: Cell>: ~Copyable {
   /// The first 95 % are trained on.
   static func split(_ characters: Int) -> Int { Int(0.95 * Double(characters)) }
 
-  /// Goes on from a checkpoint.
+  /// Goes on from a checkpoint. Where it is the latest in the directory that the run saves to, all but it and the best go
+  /// now: a run that was killed before they went may be done, and save no more.
   mutating func resume(_ generation: CheckpointDirectory.Generation, _ progress: TrainingProgress) throws {
     if progress.window > streams.windows {
       throw Failure(
@@ -88,13 +89,10 @@ struct CharacterTraining<C: Cell>: ~Copyable {
     trainer.norms = progress.norms ?? NormHistory()
     self.progress = progress
     secondsOfEarlierRuns = progress.seconds
-    if let directory {
-      var least = Double.infinity
-      for generation in try directory.generations() {
-        guard let loss = try? TrainingProgress.read(generation).validationLoss, loss < least else { continue }
-        (bestGeneration, least) = (generation, loss)
-      }
-    }
+    guard let directory else { return }
+    let found = try directory.generations()
+    bestGeneration = TrainingProgress.best(of: found)
+    if found.last == generation { try prune(directory, generation) }
   }
 
   /// Trains until the epochs are done or something else ends it.
@@ -207,6 +205,11 @@ struct CharacterTraining<C: Cell>: ~Copyable {
       ]
     let generation = try directory.publish(step: progress.step, files: files)
     if let loss = progress.validationLoss, loss == progress.validations.min() { bestGeneration = generation }
-    try directory.prune(keeping: [generation] + (bestGeneration.map { [$0] } ?? []))
+    try prune(directory, generation)
+  }
+
+  /// Keeps the latest checkpoint and the best one.
+  private func prune(_ directory: CheckpointDirectory, _ latest: CheckpointDirectory.Generation) throws {
+    try directory.prune(keeping: [latest] + (bestGeneration.map { [$0] } ?? []))
   }
 }

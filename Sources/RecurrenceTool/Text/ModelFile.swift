@@ -49,14 +49,7 @@ struct SavedModel {
     if let generation = CheckpointDirectory.Generation(at: path) { return generation }
     let generations = try CheckpointDirectory(path).generations()
     guard let latest = generations.last else { throw Failure("\(path): expected a checkpoint, got none") }
-    if !best { return latest }
-    var chosen = latest
-    var least = Double.infinity
-    for generation in generations {
-      guard let loss = try? TrainingProgress.read(generation).validationLoss, loss < least else { continue }
-      (chosen, least) = (generation, loss)
-    }
-    return chosen
+    return best ? TrainingProgress.best(of: generations) ?? latest : latest
   }
 
   /// Of a language model. Throws where there is none.

@@ -65,6 +65,17 @@ struct TrainingProgress: Codable {
     return progress
   }
 
+  /// The checkpoint with the least validation loss, the last of equals; nil where none was validated.
+  static func best(of generations: [CheckpointDirectory.Generation]) -> CheckpointDirectory.Generation? {
+    var best: CheckpointDirectory.Generation?
+    var least = Double.infinity
+    for generation in generations {
+      guard let loss = try? read(generation).validationLoss, loss <= least else { continue }
+      (best, least) = (generation, loss)
+    }
+    return best
+  }
+
   /// The first number that a run cannot have; nil where there is none. What the types themselves check is theirs.
   private var complaint: String? {
     let counts = [
