@@ -118,12 +118,11 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
     unsafe withSequence { input, outputs, states in
       unsafe withDerivatives { outputGradients, gradient, inputGradients, stateGradients in
         for _ in 0..<repetitions {
-          unsafe gradient.update(repeating: 0)
           unsafe layer.forward(
             input, steps: problem.steps, batch: problem.batch, outputs: outputs, finalStates: states, tape: &tape)
           unsafe layer.backward(
-            input, outputGradients: outputGradients, parameterGradients: gradient, inputGradients: inputGradients,
-            initialStateGradients: stateGradients, tape: &tape)
+            input, outputGradients: outputGradients, parameterGradients: gradient, accumulates: false,
+            inputGradients: inputGradients, initialStateGradients: stateGradients, tape: &tape)
         }
       }
     }

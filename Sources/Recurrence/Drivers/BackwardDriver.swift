@@ -27,8 +27,19 @@ import RecurrenceKernels
   var inputGradient: UnsafeMutablePointer<Scalar>?
   /// In and out: ∂L/∂parameters is added; or nil.
   var gradient: UnsafeMutablePointer<Scalar>?
+  /// Whether ∂L/∂parameters is added to what is there, and does not replace it.
+  var accumulates = true
   /// Steps from the first that have a gradient; nil for all.
   var steps: Int? = nil
+  /// In: the parameters, W and U of which are read where they lie; nil where they were packed.
+  private(set) var unpacked: UnsafePointer<Scalar>? = nil
+
+  /// The same call, that reads W and U where they lie.
+  func reading(_ parameters: UnsafePointer<Scalar>) -> Self {
+    var call = unsafe self
+    unsafe call.unpacked = unsafe parameters
+    return unsafe call
+  }
 }
 
 /// One thread's part of the loop through time: the sequences `rows`, in the order of the schedule.
@@ -144,7 +155,8 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     let row = schedule.offset(t) - schedule.offset(tapeStart) + first
     let previous = row - schedule.rowsBefore(t, tapeStart: tapeStart)
     let chunkRow = schedule.offset(t) - schedule.offset(chunk.lowerBound) + first
-    let result = unsafe memory.placeBackward(layer, thread: part, first: first, rows: count(t), chunkRow: chunkRow)
+    let result = unsafe memory.placeBackward(
+      layer, thread: part, first: first, rows: count(t), chunkRow: chunkRow, unpacked: call.unpacked)
     unsafe result.pointee.count = steps.count
     let advance = schedule.count(t)
     unsafe result.pointee.gatesAdvance = advance * shape.gradientStride
@@ -181,9 +193,27 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     while t < chunk.upperBound {
       let steps = isWhole ? chunk.count : 1
       guard let operands = unsafe inputProduct(layer, t, steps: steps, chunk, call) else { return }
-      unsafe shape.kernels.table.product(
-        operands, rows: 0..<operands.c.rows, panels: 0..<panels, scratch: memory.productScratch(part))
+      if let parameters = unsafe call.unpacked {
+        unsafe multiplyInPlace(operands, parameters + shape.offsets[layer].w, panels: panels)
+      } else {
+        unsafe shape.kernels.table.product(
+          operands, rows: 0..<operands.c.rows, panels: 0..<panels, scratch: memory.productScratch(part))
+      }
       t += steps
+    }
+  }
+
+  /// A product with W where it lies, whose gates follow each other run by run. From run to run, sums go on.
+  private func multiplyInPlace(_ all: ProductOperands<Scalar>, _ w: UnsafePointer<Scalar>, panels: Int) {
+    let (units, columns) = unsafe (shape.units, all.c.columns)
+    for run in shape.plan.inputRuns {
+      let first = (run.position - shape.plan.inputs.lowerBound) * units
+      var operands = unsafe all
+      unsafe operands.a = MatrixView(all.a.base + first, rows: 1, columns: run.count * units)
+      unsafe (operands.weights, operands.weightsStride) = unsafe (w + run.gate * units * columns, columns)
+      if first > 0 { unsafe operands.start = unsafe all.chains > 1 ? .add : .accumulate }
+      if unsafe all.chains > 1 { unsafe operands.chains = run.count }
+      unsafe shape.kernels.table.product(operands, rows: 0..<1, panels: 0..<panels, scratch: memory.productScratch(part))
     }
   }
 
@@ -205,10 +235,12 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     let δ =
       unsafe memory.gradients(layer)
       + (row - schedule.offset(chunk.lowerBound)) * shape.gradientStride + shape.inputColumn
-    return unsafe ProductOperands(
+    var product = unsafe ProductOperands(
       a: MatrixView(
         UnsafePointer(δ), rows: count, columns: shape.inputColumns, stride: shape.gradientStride),
       weights: memory.backwardW(layer), bias: nil,
       c: MutableMatrixView(target + (row - targetStart) * columns, rows: count, columns: columns), start: .bias)
+    unsafe product.chains = shape.chains(shape.plan.inputs.count, columns: columns)
+    return unsafe product
   }
 }

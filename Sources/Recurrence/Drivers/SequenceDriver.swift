@@ -44,7 +44,7 @@ extension SequenceMemory {
         weights, parameters: parameters,
         BackwardCall(
           input: input, outputGradient: buffers.outputGradients?.baseAddress,
-          inputGradient: buffers.inputGradients?.baseAddress, gradient: gradient))
+          inputGradient: buffers.inputGradients?.baseAddress, gradient: gradient, accumulates: buffers.accumulates))
     }
     unsafe storeStateGradients(buffers.initialStateGradients?.baseAddress)
   }
@@ -92,6 +92,8 @@ extension SequenceMemory {
         unsafe pack(gradient, into: packedOutputGradient, width: shape.units, rows)
       }
     }
+    if let gradient = unsafe call.gradient, unsafe !call.accumulates { unsafe clear(gradient, call) }
+    let call = unsafe readsWeightsInPlace ? call.reading(parameters) : call
     let tapeSteps = use.tapeSteps!
     for segment in (0..<segments).reversed() {
       let start = segment * tapeSteps
@@ -104,7 +106,8 @@ extension SequenceMemory {
         }
         tapedSegment = segment
       }
-      unsafe backward(steps, weights, segment == segments - 1 ? parameters : nil, call)
+      let isFirst = segment == segments - 1
+      unsafe backward(steps, weights, isFirst && call.unpacked == nil ? parameters : nil, call)
     }
     // Of all sequences: also of those without a step, which no driver meets.
     unsafe recorder?.recordInitialGradients(hiddenGradient, otherGradient, batch: schedule.batch)
@@ -127,7 +130,8 @@ extension SequenceMemory {
     _ call: BackwardCall<Scalar>
   ) {
     nonisolated(unsafe) let parameters = unsafe parameters
-    let steps = unsafe steps.lowerBound..<max(steps.lowerBound, min(steps.upperBound, call.steps ?? steps.upperBound))
+    let end = unsafe end(call)
+    let steps = steps.lowerBound..<max(steps.lowerBound, min(steps.upperBound, end))
     let sharesUnits = splitsUnits && isLong && !isWatched && control == nil && lags == nil
     let parts = parts
     let wantsGradient = unsafe call.gradient != nil
@@ -150,11 +154,36 @@ extension SequenceMemory {
         if !wantsGradient { continue }
         let blocks = min(threads, gradientParts(of: chunk))
         phases.run(blocks) { block in
-          unsafe WeightGradients(memory: self, part: block, parts: blocks)
+          let replaces = unsafe !call.accumulates && chunk.upperBound == end
+          unsafe WeightGradients(memory: self, part: block, parts: blocks, start: replaces ? .bias : .accumulate)
             .run(chunk, tapeStart: steps.lowerBound, call)
         }
       }
     }
+  }
+
+  /// The step after the last that has a gradient.
+  private func end(_ call: BackwardCall<Scalar>) -> Int { unsafe min(schedule.steps, call.steps ?? schedule.steps) }
+
+  /// Sets to zero what the pass only adds to. Gradients of W and U that are taken together start at zero of themselves.
+  private func clear(_ gradient: UnsafeMutablePointer<Scalar>, _ call: BackwardCall<Scalar>) {
+    let hasRows = unsafe end(call) > 0 && schedule.batch > 0
+    for layer in 0..<shape.layers {
+      let offsets = shape.offsets[layer]
+      let start = hasRows && takesWeightsTogether(layer) ? offsets.b : offsets.w
+      let end = layer + 1 < shape.layers ? shape.offsets[layer + 1].w : shape.layout.count
+      unsafe (gradient + start).update(repeating: 0, count: end - start)
+    }
+  }
+
+  /// Whether dW and dU are taken together: rows of δ, x and h_{t−1} correspond where no sequence ends before its batch.
+  func takesWeightsTogether(_ layer: Int) -> Bool {
+    schedule.isUniform && control?.regularizes != true && !(layer == 0 && embedding != nil)
+  }
+
+  /// Whether W and U are read where they lie on the way back: a pass of one row reads each weight once.
+  private var readsWeightsInPlace: Bool {
+    schedule.steps == 1 && schedule.batch == 1 && shape.canReadInPlace && embedding == nil
   }
 
   /// Threads that the gradients of weights over some steps are split between.

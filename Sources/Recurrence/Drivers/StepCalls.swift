@@ -172,12 +172,15 @@ extension SequenceMemory {
   private func throughU(
     _ layer: Int, stage: Int, into c: UnsafeMutablePointer<Scalar>, start: ProductStart
   ) -> ProductOperands<Scalar> {
-    unsafe ProductOperands(
+    let planes = shape.plan.recurrent[stage].count
+    var product = unsafe ProductOperands(
       a: MatrixView(
-        UnsafePointer(gradients(layer) + shape.stageColumn(stage)), rows: 0,
-        columns: shape.plan.recurrent[stage].count * shape.units, stride: shape.gradientStride),
+        UnsafePointer(gradients(layer) + shape.stageColumn(stage)), rows: 0, columns: planes * shape.units,
+        stride: shape.gradientStride),
       weights: backwardU(layer, stage: stage), bias: nil,
       c: MutableMatrixView(c, rows: 0, columns: shape.units), start: start)
+    unsafe product.chains = shape.chains(planes, columns: shape.units)
+    return unsafe product
   }
 
   /// The backward step of a layer on a thread, whose rows lie where the arguments say; of the tape and of ∂L/∂output, the
@@ -186,8 +189,9 @@ extension SequenceMemory {
   /// - Parameters:
   ///   - first: the thread's first sequence.
   ///   - chunkRow: the row of the chunk that it has in this step.
+  ///   - unpacked: parameters to read U of; nil where it was packed.
   func placeBackward(
-    _ layer: Int, thread: Int, first: Int, rows: Int, chunkRow: Int
+    _ layer: Int, thread: Int, first: Int, rows: Int, chunkRow: Int, unpacked: UnsafePointer<Scalar>?
   ) -> UnsafeMutablePointer<BackwardSteps<Scalar>> {
     let units = shape.units
     let steps = unsafe calls.backward(layer, thread: thread)
@@ -199,14 +203,29 @@ extension SequenceMemory {
     unsafe (steps.pointee.rows, steps.pointee.count) = (rows, 1)
     unsafe place(&steps.pointee.product.a, gates + shape.stageColumn(0), rows)
     unsafe place(&steps.pointee.product.c, hiddenGradient, rows)
+    unsafe placeU(&steps.pointee.product, layer, stage: 0, unpacked)
     if shape.stages > 1 {
       let δq = unsafe operandGradient(first: first)
       unsafe steps.pointee.step.operand = unsafe operands(layer) + chunkRow * units
       unsafe steps.pointee.step.operandGradient = unsafe UnsafePointer(δq)
       unsafe place(&steps.pointee.secondProduct!.a, gates + shape.stageColumn(1), rows)
       unsafe place(&steps.pointee.secondProduct!.c, δq, rows)
+      unsafe placeU(&steps.pointee.secondProduct!, layer, stage: 1, unpacked)
     }
     return unsafe steps
+  }
+
+  private func placeU(
+    _ product: inout ProductOperands<Scalar>, _ layer: Int, stage: Int, _ parameters: UnsafePointer<Scalar>?
+  ) {
+    let units = shape.units
+    if let parameters = unsafe parameters {
+      let run = shape.plan.recurrentRuns[stage][0]
+      unsafe product.weights = parameters + shape.offsets[layer].u + run.gate * units * units
+      unsafe product.weightsStride = units
+    } else {
+      unsafe (product.weights, product.weightsStride) = unsafe (UnsafePointer(backwardU(layer, stage: stage)), 0)
+    }
   }
 
   // MARK: Views

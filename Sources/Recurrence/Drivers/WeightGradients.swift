@@ -7,6 +7,8 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
   let memory: SequenceMemory<Scalar>
   let part: Int
   let parts: Int
+  /// Where gradients of W and U that are taken together start.
+  let start: ProductStart
 
   private var shape: StackShape<Scalar> { memory.shape }
   private var schedule: RowSchedule { memory.schedule }
@@ -17,7 +19,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     let count = schedule.offset(chunk.upperBound) - schedule.offset(chunk.lowerBound)
     guard let gradient = unsafe call.gradient, count > 0 else { return }
     for layer in 0..<shape.layers {
-      if takesTogether(layer) {
+      if memory.takesWeightsTogether(layer) {
         unsafe addWeights(layer, chunk, count: count, tapeStart: tapeStart, call, gradient)
       } else {
         unsafe addInputWeights(layer, chunk, count: count, tapeStart: tapeStart, call, gradient)
@@ -75,11 +77,6 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     return unsafe MatrixView(base, rows: count, columns: columns)
   }
 
-  /// Whether dW and dU are taken together: rows of δ, x and h_{t−1} correspond where no sequence ends before its batch.
-  private func takesTogether(_ layer: Int) -> Bool {
-    schedule.isUniform && memory.control?.regularizes != true && !(layer == 0 && memory.embedding != nil)
-  }
-
   /// dW and dU, δ of each gate packed once for both.
   private func addWeights(
     _ layer: Int, _ chunk: Range<Int>, count: Int, tapeStart: Int, _ call: BackwardCall<Scalar>,
@@ -99,11 +96,11 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
         gradient + shape.offsets[layer].u + run.gate * units * units, rows: rows, columns: units)
       let δ = unsafe δ(layer, count: count, position: run.position, planes: run.count)
       if weightRun.readsInput {
-        var operands = unsafe TransposedProductOperands(a: δ, b: input, c: w)
+        var operands = unsafe TransposedProductOperands(a: δ, b: input, c: w, start: start)
         if weightRun.stage != nil { unsafe (operands.secondB, operands.secondC) = unsafe (h, u) }
         unsafe add(operands)
       } else {
-        unsafe add(TransposedProductOperands(a: δ, b: h, c: u))
+        unsafe add(TransposedProductOperands(a: δ, b: h, c: u, start: start))
       }
     }
   }
@@ -194,7 +191,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
     unsafe add(TransposedProductOperands(a: a, b: b, c: MutableMatrixView(c, rows: a.columns, columns: b.columns)))
   }
 
-  /// C += Aᵀ · B of one product, or two of one A; these apart where columns are split, which each has its own.
+  /// C = start + Aᵀ · B of one product, or two of one A; these apart where columns are split, which each has its own.
   private func add(_ operands: TransposedProductOperands<Scalar>) {
     if unsafe parts > 1 && operands.hasSecond && operands.c.rows < max(operands.c.columns, operands.secondC.columns) {
       unsafe add(operands.first)

@@ -55,7 +55,8 @@ extension RecurrentStack {
   ///   - input: in, [T, B, I], unchanged since the forward pass.
   ///   - outputGradients: in, [T, B, H]: ∂L/∂outputs, or nil for zero. Padded steps are not read.
   ///   - finalStateGradients: in, [S, L, B, H]: ∂L/∂(final states), or nil for zero.
-  ///   - parameterGradients: in and out, as `layout` says: ∂L/∂parameters is added.
+  ///   - parameterGradients: as `layout` says. In and out: ∂L/∂parameters is added.
+  ///   - accumulates: false where ∂L/∂parameters is to replace what is in `parameterGradients`, which is then not read.
   ///   - inputGradients: out, [T, B, I]: ∂L/∂input, zero in padded steps; or nil. Must not overlap the input or
   ///     `outputGradients`.
   ///   - initialStateGradients: out, [S, L, B, H]: ∂L/∂(initial states); or nil. May be the memory of
@@ -64,13 +65,13 @@ extension RecurrentStack {
   @unsafe public func backward(
     _ input: UnsafeBufferPointer<Scalar>, outputGradients: UnsafeBufferPointer<Scalar>? = nil,
     finalStateGradients: UnsafeBufferPointer<Scalar>? = nil,
-    parameterGradients: UnsafeMutableBufferPointer<Scalar>,
+    parameterGradients: UnsafeMutableBufferPointer<Scalar>, accumulates: Bool = true,
     inputGradients: UnsafeMutableBufferPointer<Scalar>? = nil,
     initialStateGradients: UnsafeMutableBufferPointer<Scalar>? = nil, tape: inout Tape<Scalar>
   ) {
     let buffers = unsafe BackwardBuffers(
       input: input, outputGradients: outputGradients, finalStateGradients: finalStateGradients,
-      parameterGradients: parameterGradients, inputGradients: inputGradients,
+      parameterGradients: parameterGradients, accumulates: accumulates, inputGradients: inputGradients,
       initialStateGradients: initialStateGradients)
     unsafe backward(buffers, tape: &tape)
   }

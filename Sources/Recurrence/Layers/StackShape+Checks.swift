@@ -21,6 +21,8 @@ import RecurrenceKernels
   var outputGradients: UnsafeBufferPointer<Scalar>?
   var finalStateGradients: UnsafeBufferPointer<Scalar>?
   var parameterGradients: UnsafeMutableBufferPointer<Scalar>
+  /// Whether ∂L/∂parameters is added to what is there, and does not replace it.
+  var accumulates = true
   /// As `input`; where that is E, ∂L/∂E is added.
   var inputGradients: UnsafeMutableBufferPointer<Scalar>?
   var initialStateGradients: UnsafeMutableBufferPointer<Scalar>?

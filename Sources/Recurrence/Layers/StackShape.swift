@@ -16,6 +16,9 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   private let firstColumnsOfStages: (Int, Int)
   /// Where each layer's tensors begin in the flat vector.
   let offsets: [LayerOffsets]
+  /// Whether the way back can read W and U where they lie: their columns are whole vectors, and the rows of each stage in
+  /// the order of δ.
+  let canReadInPlace: Bool
   /// Multiply-adds of one step of one sequence through all layers.
   let work: Double
 
@@ -35,6 +38,9 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
     (inputColumn, inputColumns) = (plan.inputs.lowerBound * units, plan.inputs.count * units)
     firstColumnsOfStages = (plan.recurrent[0].lowerBound * units, plan.recurrent.last!.lowerBound * units)
     offsets = (0..<layers).map { [layout] in LayerOffsets(layout, cell.plan, layer: $0) }
+    let lanes = kernels.geometry.lanes
+    canReadInPlace =
+      inputs % lanes == 0 && units % lanes == 0 && plan.recurrentRuns.allSatisfy { $0.count == 1 }
     work = (0..<layers).reduce(0.0) {
       $0 + Double(cell.plan.gates * units) * Double(($1 == 0 ? inputs : units) + units)
     }
@@ -52,6 +58,9 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   var savedStride: Int { cell.savedPlanes * units }
   /// First column of the pre-activations that a stage's recurrent product reaches.
   func stageColumn(_ stage: Int) -> Int { stage == 0 ? firstColumnsOfStages.0 : firstColumnsOfStages.1 }
+  /// Chains that δ of so many planes is summed in on the way back: one after the other, each output of few waits for the
+  /// latency of a multiply-add at every term. A matter of the shape alone: no bit depends on the batch.
+  func chains(_ planes: Int, columns: Int) -> Int { columns <= 32 && units <= 512 ? planes : 1 }
   /// Features that a layer reads.
   func inputs(of layer: Int) -> Int { layer == 0 ? inputs : units }
 

@@ -24,13 +24,19 @@
 @frozen @unsafe public struct ProductOperands<Scalar: KernelScalar> {
   /// In, [M, K].
   public var a: MatrixView<Scalar>
-  /// In, packed by the same kernel table for N outputs and depth K; 64-byte aligned.
+  /// In, packed by the same kernel table for N outputs and depth K; 64-byte aligned. Or, for a product of one row, W where
+  /// it lies, whose N columns are whole vectors.
   public var weights: UnsafePointer<Scalar>
+  /// Elements from one row of W to the next where it lies as it is; 0 where it is packed.
+  public var weightsStride = 0
   /// In, N elements, or null for none. Used where `start` is `.bias`.
   public var bias: UnsafePointer<Scalar>?
   /// Out, and in where `start` is `.accumulate`; [M, N]. Must not overlap the other operands.
   public var c: MutableMatrixView<Scalar>
   public var start: ProductStart
+  /// Parts of K, as long as each other and at most a block deep: each but the first is summed from zero, and added to the
+  /// sum of those before it. A product of one row and few columns takes them at a time.
+  public var chains = 1
   /// Whether a product of one row visits panels from the last to the first, which no bit depends on. Where steps through
   /// time take turns, each begins with the weights that the one before left in the caches.
   public var descending = false
@@ -99,11 +105,13 @@
     _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
   ) {
     let depth = unsafe operands.a.columns
-    let depthBlocks = EvenSplit(depth, parts: max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock))
+    let chains = unsafe operands.chains
+    let blocks = chains > 1 ? chains : max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock)
+    let depthBlocks = EvenSplit(depth, parts: blocks)
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
     for d in 0..<depthBlocks.parts {
       let k = depthBlocks.range(d)
-      let start = unsafe d == 0 ? operands.start : .accumulate
+      let start = unsafe d == 0 ? operands.start : chains > 1 ? .add : .accumulate
       for i in 0..<rowBlocks.parts {
         let block = rowBlocks.range(i)
         let first = rows.lowerBound &+ block.lowerBound
@@ -134,8 +142,14 @@
   @inlinable @inline(__always)
   static func check(_ operands: ProductOperands<Scalar>, scratch: UnsafeMutablePointer<Scalar>) {
     unsafe checkEqual(operands.a.rows, operands.c.rows, "rows of a", "rows of c")
-    unsafe checkAlignment(operands.weights, "packed weights")
     unsafe checkAlignment(scratch, "scratch")
+    let (depth, chains) = unsafe (operands.a.columns, operands.chains)
+    if chains != 1, chains < 1 || depth % chains != 0 || depth / chains > Geometry.depthBlock {
+      chainsFailure(chains, depth, Geometry.depthBlock)
+    }
+    if unsafe operands.weightsStride == 0 { return unsafe checkAlignment(operands.weights, "packed weights") }
+    let (rows, columns, stride) = unsafe (operands.c.rows, operands.c.columns, operands.weightsStride)
+    if rows > 1 || columns % V.lanes != 0 || stride < columns { inPlaceFailure(rows, columns, stride, V.lanes) }
   }
 
   /// Panels that W has.
@@ -233,7 +247,11 @@
   /// latency. The order of each sum is that of the tiles.
   @inlinable @inline(__always)
   static func runRow(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
-    if unsafe operands.descending && panels.count > 4 {
+    if unsafe operands.chains > 1 {
+      unsafe runRowChains(operands, row: row, panels: panels)
+    } else if unsafe operands.weightsStride > 0 {
+      unsafe runRowInPlace(operands, row: row, panels: panels)
+    } else if unsafe operands.descending && panels.count > 4 {
       unsafe runRowDescending(operands, row: row, panels: panels)
     } else {
       unsafe runRow(operands, row: row, first: panels.lowerBound, end: panels.upperBound)
@@ -282,6 +300,69 @@
         default: unsafe Tile<V, 1, 2>.runRowEdge(call, width: rest)
         }
         panel &+= 1
+      }
+    }
+  }
+
+  /// One row of A, and W where it lies: each of its weights is read once.
+  @inlinable @inline(never)
+  static func runRowInPlace(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
+    var column = panels.lowerBound &* Geometry.panelWidth
+    let end = unsafe min(panels.upperBound &* Geometry.panelWidth, operands.c.columns)
+    while column < end {
+      var call = unsafe TileCall(
+        a: operands.a.pointer(row: row, column: 0), weights: operands.weights + column, depth: operands.a.columns,
+        start: operands.start, bias: biasPointer(operands, column), c: operands.c.pointer(row: row, column: column),
+        cStride: 0)
+      unsafe call.weightsStep = unsafe operands.weightsStride
+      switch (end &- column) / V.lanes {
+      case 8...:
+        unsafe Tile<V, 1, 8>.runRowInPlace(call)
+        column &+= 8 &* V.lanes
+      case 4...:
+        unsafe Tile<V, 1, 4>.runRowInPlace(call)
+        column &+= 4 &* V.lanes
+      case 2...:
+        unsafe Tile<V, 1, 2>.runRowInPlace(call)
+        column &+= 2 &* V.lanes
+      default:
+        unsafe Tile<V, 1, 1>.runRowInPlace(call)
+        column &+= V.lanes
+      }
+    }
+  }
+
+  /// One row of A, whose sums are chains: panel by panel, with all chains of a panel at a time.
+  @inlinable @inline(never)
+  static func runRowChains(_ operands: ProductOperands<Scalar>, row: Int, panels: Range<Int>) {
+    let width = Geometry.panelWidth
+    let depth = unsafe operands.a.columns / operands.chains
+    for panel in panels.lowerBound..<panels.upperBound {
+      let column = panel &* width
+      let rest = unsafe min(width, operands.c.columns &- column)
+      let inPlace = unsafe operands.weightsStride > 0
+      let packed = rest > V.lanes ? width : V.lanes
+      var call = unsafe TileCall(
+        a: operands.a.pointer(row: row, column: 0),
+        weights: operands.weights + (inPlace ? column : column &* operands.a.columns), depth: depth,
+        start: operands.start, bias: biasPointer(operands, column), c: operands.c.pointer(row: row, column: column),
+        cStride: 0)
+      unsafe call.weightsStep = unsafe inPlace ? operands.weightsStride : packed
+      if rest == width {
+        unsafe ChainDispatch<V, 2>.run(call, chains: operands.chains)
+      } else if rest == V.lanes {
+        unsafe ChainDispatch<V, 1>.run(call, chains: operands.chains)
+      } else {
+        for _ in unsafe 0..<operands.chains {
+          if rest > V.lanes {
+            unsafe Tile<V, 1, 2>.runRowEdge(call, width: rest)
+          } else {
+            unsafe Tile<V, 1, 1>.runRowEdge(call, width: rest)
+          }
+          unsafe call.a += depth
+          unsafe call.weights += depth &* packed
+          unsafe call.start = .add
+        }
       }
     }
   }

@@ -6,6 +6,8 @@ public import CProcessor
   case bias
   /// C is accumulated into: sums start at its content.
   case accumulate
+  /// C is added to: sums start at zero, and are added to its content.
+  case add
 }
 
 /// A block of C held in registers: `rows` rows of `columns` vectors.
@@ -13,7 +15,8 @@ public import CProcessor
 ///     C[r, j] ← start + Σ_k A(r, k) · W[k, j],  k ascending, one chain per output
 ///
 /// A(r, k) is `a[r * rowStride + k * depthStride]`. W is `columns / panelVectors` packed panels, `panelStride` elements
-/// apart; within a panel, row k of `panelVectors` vectors follows row k − 1.
+/// apart; within a panel, row k of `panelVectors` vectors follows row k − 1. Or W is one panel as wide as the tile, of a
+/// matrix that nobody packed: its rows are `weightsStep` elements apart.
 @frozen public enum Tile<V: Vector, let rows: Int, let columns: Int> {
   public typealias Scalar = V.Scalar
   @usableFromInline typealias Accumulators = InlineArray<rows, InlineArray<columns, V>>
@@ -24,6 +27,7 @@ public import CProcessor
   ///   - a: in; see above. `rowStride` and `depthStride` are constants at every call, and this function is inlined, so
   ///     that rows become displacements.
   ///   - weights: in; packed panels of `panelVectors` vectors across.
+  ///   - weightsStep: elements from one row of a panel to the next; nil where they follow each other.
   ///   - depth: number of k, may be zero.
   ///   - bias: in; where sums start; null for zero. Ignored if C is accumulated into.
   ///   - c: in if accumulated into, out; rows `cStride` apart.
@@ -31,7 +35,7 @@ public import CProcessor
   @inlinable @inline(__always)
   static func run(
     a: UnsafePointer<Scalar>, rowStride: Int, depthStride: Int,
-    weights: UnsafePointer<Scalar>, panelVectors: Int, panelStride: Int, depth: Int,
+    weights: UnsafePointer<Scalar>, panelVectors: Int, panelStride: Int, weightsStep: Int? = nil, depth: Int,
     start: ProductStart, bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int,
     ahead: UnsafePointer<Scalar>? = nil, aheadLines: Int = 0
   ) {
@@ -48,12 +52,13 @@ public import CProcessor
       for r in 0..<rows {
         for j in 0..<columns { sum[r][j] = unsafe V.load(c + (r &* cStride &+ j &* V.lanes)) }
       }
+    case .add: break
     }
 
     var a = unsafe a
     var w = unsafe weights
     var ahead = unsafe ahead
-    let panelStep = panelVectors &* V.lanes
+    let panelStep = weightsStep ?? panelVectors &* V.lanes
     // Two steps at a time: one taken branch for 24 multiply-adds, not for 12.
     var pairs = depth / 2
     while pairs > 0 {
@@ -76,6 +81,11 @@ public import CProcessor
       unsafe step(&sum, a: a, rowStride: rowStride, weights: w, panelVectors: panelVectors, panelStride: panelStride)
     }
 
+    if start == .add {
+      for r in 0..<rows {
+        for j in 0..<columns { sum[r][j] = unsafe V.load(c + (r &* cStride &+ j &* V.lanes)) + sum[r][j] }
+      }
+    }
     for r in 0..<rows {
       for j in 0..<columns { unsafe sum[r][j].store(c + (r &* cStride &+ j &* V.lanes)) }
     }

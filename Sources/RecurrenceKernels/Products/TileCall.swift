@@ -5,6 +5,8 @@ public import CProcessor
   @usableFromInline var a: UnsafePointer<Scalar>
   @usableFromInline var weights: UnsafePointer<Scalar>
   @usableFromInline var panelStride: Int
+  /// Elements from one row of weights to the next, where they do not follow each other; of chains, always.
+  @usableFromInline var weightsStep = 0
   @usableFromInline var depth: Int
   @usableFromInline var start: ProductStart
   @usableFromInline var bias: UnsafePointer<Scalar>?
@@ -107,6 +109,15 @@ extension Tile {
       start: call.start, bias: call.bias, c: call.c, cStride: call.cStride)
   }
 
+  /// A is one row where it lies, and so are the weights: a panel as wide as the tile.
+  @inlinable @inline(never)
+  static func runRowInPlace(_ call: TileCall<Scalar>) {
+    unsafe run(
+      a: call.a, rowStride: 0, depthStride: 1, weights: call.weights, panelVectors: columns, panelStride: 0,
+      weightsStep: call.weightsStep, depth: call.depth, start: call.start, bias: call.bias, c: call.c,
+      cStride: call.cStride)
+  }
+
   /// A is one row where it lies, and C has but `width` columns: sums begin and end in part of the vectors.
   @inlinable @inline(never)
   static func runRowEdge(_ call: TileCall<Scalar>, width: Int) {
@@ -116,6 +127,7 @@ extension Tile {
       switch unsafe call.start {
       case .bias: if let bias = unsafe call.bias { sum[0][j] = unsafe V.load(bias + j &* V.lanes, count: count) }
       case .accumulate: sum[0][j] = unsafe V.load(call.c + j &* V.lanes, count: count)
+      case .add: break
       }
     }
     for k in unsafe 0..<call.depth {
@@ -124,7 +136,40 @@ extension Tile {
         panelStride: 0)
     }
     for j in 0..<columns {
-      unsafe sum[0][j].store(call.c + j &* V.lanes, count: min(max(width &- j &* V.lanes, 0), V.lanes))
+      let count = min(max(width &- j &* V.lanes, 0), V.lanes)
+      if unsafe call.start == .add { sum[0][j] = unsafe V.load(call.c + j &* V.lanes, count: count) + sum[0][j] }
+      unsafe sum[0][j].store(call.c + j &* V.lanes, count: count)
+    }
+  }
+
+  /// A is one row where it lies, whose sums are `rows` chains at a time, each over `call.depth` of its elements: two
+  /// accumulators would wait for each other's latency.
+  @inlinable @inline(never)
+  static func runRowChains(_ call: TileCall<Scalar>) {
+    var sum = Accumulators(repeating: InlineArray<columns, V>(repeating: .zero))
+    for j in 0..<columns {
+      switch unsafe call.start {
+      case .bias: if let bias = unsafe call.bias { sum[0][j] = unsafe V.load(bias + j &* V.lanes) }
+      case .accumulate: sum[0][j] = unsafe V.load(call.c + j &* V.lanes)
+      case .add: break
+      }
+    }
+    let (depth, step) = unsafe (call.depth, call.weightsStep)
+    var (a, w) = unsafe (call.a, call.weights)
+    for _ in 0..<depth {
+      for r in 0..<rows {
+        let x = unsafe V(repeating: a[r &* depth])
+        let row = unsafe w + r &* depth &* step
+        for j in 0..<columns { sum[r][j] = unsafe V.multiplyAdd(x, V.load(row + j &* V.lanes), sum[r][j]) }
+      }
+      unsafe a += 1
+      unsafe w += step
+    }
+    for j in 0..<columns {
+      var total = sum[0][j]
+      if unsafe call.start == .add { total = unsafe V.load(call.c + j &* V.lanes) + total }
+      for r in 1..<rows { total = total + sum[r][j] }
+      unsafe total.store(call.c + j &* V.lanes)
     }
   }
 }

@@ -47,6 +47,7 @@
         switch unsafe call.start {
         case .bias: if let bias = unsafe call.bias { value = unsafe V.load(bias + j &* V.lanes, count: count) }
         case .accumulate: value = unsafe V.load(call.c + (r &* call.cStride &+ j &* V.lanes), count: count)
+        case .add: break
         }
         unsafe value.store(edge + (r &* edgeStride &+ j &* V.lanes))
       }
@@ -60,8 +61,10 @@
     for r in 0..<rows {
       for j in 0..<columns {
         let count = min(max(width &- j &* V.lanes, 0), V.lanes)
-        unsafe V.load(edge + (r &* edgeStride &+ j &* V.lanes))
-          .store(call.c + (r &* call.cStride &+ j &* V.lanes), count: count)
+        let place = unsafe call.c + (r &* call.cStride &+ j &* V.lanes)
+        var value = unsafe V.load(edge + (r &* edgeStride &+ j &* V.lanes))
+        if unsafe call.start == .add { value = unsafe V.load(place, count: count) + value }
+        unsafe value.store(place, count: count)
       }
     }
   }
@@ -83,6 +86,28 @@
     case 11 where TileGeometry<V>.rows >= 11: unsafe Tile<V, 11, columns>.run(call, layout)
     case 12 where TileGeometry<V>.rows >= 12: unsafe Tile<V, 12, columns>.run(call, layout)
     default: fatalError("a tile of \(rows) rows was asked for; this instruction set has 1 to \(TileGeometry<V>.rows)")
+    }
+  }
+}
+
+/// Chooses how many chains of a row run at a time.
+@frozen @usableFromInline enum ChainDispatch<V: Vector, let columns: Int> {
+  @inlinable @inline(__always)
+  static func run(_ call: TileCall<V.Scalar>, chains: Int) {
+    var call = unsafe call
+    var left = chains
+    while left > 0 {
+      let some = min(left, 4)
+      switch some {
+      case 4: unsafe Tile<V, 4, columns>.runRowChains(call)
+      case 3: unsafe Tile<V, 3, columns>.runRowChains(call)
+      case 2: unsafe Tile<V, 2, columns>.runRowChains(call)
+      default: unsafe Tile<V, 1, columns>.runRowChains(call)
+      }
+      unsafe call.a += some &* call.depth
+      unsafe call.weights += some &* call.depth &* call.weightsStep
+      unsafe call.start = .add
+      left &-= some
     }
   }
 }

@@ -1,6 +1,6 @@
 public import CProcessor
 
-// C[M, N] += Aᵀ · B, A[K, M] and B[K, N], K long: the gradient of weights, K = T·B rows.
+// C[M, N] = start + Aᵀ · B, A[K, M] and B[K, N], K long: the gradient of weights, K = T·B rows.
 //
 //   for each depth block, from the last:
 //     for each column block: pack B, rows reversed                                   (stays in L2 or L3)
@@ -9,28 +9,35 @@ public import CProcessor
 //           for each tile of rows:                                                   (along rows of C)
 //             for each of the panels: Tile
 //
-// Every sum starts from C's content and takes the rows of A and B in descending order, so that a gradient accumulated
+// A and B of one row each are read where they lie: to copy them would cost more than it saves.
+//
+// Every sum starts from C's content, or from zero, and takes the rows of A and B in descending order, so that a gradient accumulated
 // segment by segment, last segment first, has the bits of one accumulated at once. Packing reverses the rows, after
 // which a tile's ascending k is the right order.
 
-/// The operands of C[M, N] += A[K, M]ᵀ · B[K, N].
+/// The operands of C[M, N] = start + A[K, M]ᵀ · B[K, N].
 @frozen @unsafe public struct TransposedProductOperands<Scalar: KernelScalar> {
   /// In, [K, M].
   public var a: MatrixView<Scalar>
   /// In, [K, N].
   public var b: MatrixView<Scalar>
-  /// In and out, [M, N]. Must not overlap the other operands.
+  /// Out, and in where `start` is `.accumulate`; [M, N]. Must not overlap the other operands.
   public var c: MutableMatrixView<Scalar>
+  /// Of the second product too. There is no bias: sums that do not start at C start at zero.
+  public var start: ProductStart
   /// B and C of a second product of the same A, without columns where there is none. Where B of both fits, A is packed once.
   /// The rows computed are those of the first, and the columns all.
   public var secondB: MatrixView<Scalar>
   public var secondC: MutableMatrixView<Scalar>
 
   @inlinable @inline(__always)
-  public init(a: MatrixView<Scalar>, b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>) {
+  public init(
+    a: MatrixView<Scalar>, b: MatrixView<Scalar>, c: MutableMatrixView<Scalar>, start: ProductStart = .accumulate
+  ) {
     unsafe self.a = a
     unsafe self.b = b
     unsafe self.c = c
+    unsafe self.start = start
     unsafe secondB = MatrixView(withoutColumnsOf: b)
     unsafe secondC = MutableMatrixView(withoutColumnsOf: c)
   }
@@ -39,8 +46,8 @@ public import CProcessor
   @inlinable @inline(__always) public var hasSecond: Bool { unsafe secondC.columns > 0 }
 
   /// Each of the products alone.
-  @inlinable @inline(__always) public var first: Self { unsafe Self(a: a, b: b, c: c) }
-  @inlinable @inline(__always) public var second: Self { unsafe Self(a: a, b: secondB, c: secondC) }
+  @inlinable @inline(__always) public var first: Self { unsafe Self(a: a, b: b, c: c, start: start) }
+  @inlinable @inline(__always) public var second: Self { unsafe Self(a: a, b: secondB, c: secondC, start: start) }
 }
 
 @frozen public enum TransposedProductKernel<V: Vector> {
@@ -69,6 +76,10 @@ public import CProcessor
       unsafe checkEqual(columns.count, operands.c.columns, "columns of the first of two products", "columns of c")
     }
     if rows.isEmpty { return }
+    if unsafe isOuter(operands, columns) {
+      unsafe runOuter(operands.first, rows: rows, columns: columns)
+      return unsafe runOuter(operands.second, rows: rows, columns: all)
+    }
     let panels = Geometry.panels(columns.count) &+ Geometry.panels(all.count)
     if all.isEmpty || !columns.isEmpty && panels <= Geometry.panels(Geometry.columnBlock) {
       unsafe runTogether(operands, rows: rows, columns: columns, scratch: scratch)
@@ -105,10 +116,13 @@ public import CProcessor
     let (first, second) = unsafe (operands.first, operands.second)
     let packedB = unsafe packedB(scratch)
     let packedSecondB = unsafe packedB + Geometry.panels(columns.count) &* Geometry.packedPanelStride
-    let depthBlocks = unsafe EvenSplit(first.a.rows, limit: Geometry.depthBlock)
+    // One block even of no rows, where C is to become zero.
+    let depth = unsafe first.a.rows
+    let depthBlocks = EvenSplit(depth, parts: max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock))
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.transposedRowBlock)
     var d = depthBlocks.parts
     while d > 0 {
+      let start = unsafe d == depthBlocks.parts ? operands.start : .accumulate
       d &-= 1
       let k = depthBlocks.range(d)
       unsafe packBlock(second.b, rows: k, firstColumn: 0, width: second.c.columns, into: packedSecondB)
@@ -123,11 +137,11 @@ public import CProcessor
           unsafe packColumns(
             first.a, rows: k, firstColumn: some.lowerBound, count: some.count, into: packedA(scratch))
           unsafe runBlock(
-            first, depth: k.count, rows: some, firstColumn: firstColumn, width: width, packedB: packedB,
-            scratch: scratch)
+            first, depth: k.count, start: start, rows: some, firstColumn: firstColumn, width: width,
+            packedB: packedB, scratch: scratch)
           unsafe runBlock(
-            second, depth: k.count, rows: some, firstColumn: 0, width: second.c.columns, packedB: packedSecondB,
-            scratch: scratch)
+            second, depth: k.count, start: start, rows: some, firstColumn: 0, width: second.c.columns,
+            packedB: packedSecondB, scratch: scratch)
         }
         firstColumn &+= width
       }
@@ -168,8 +182,8 @@ public import CProcessor
   /// One block of rows of C, whose columns of A are packed: every panel of B passes over them.
   @inlinable @inline(never)
   static func runBlock(
-    _ operands: TransposedProductOperands<Scalar>, depth: Int, rows: Range<Int>, firstColumn: Int, width: Int,
-    packedB: UnsafePointer<Scalar>, scratch: UnsafeMutablePointer<Scalar>
+    _ operands: TransposedProductOperands<Scalar>, depth: Int, start: ProductStart, rows: Range<Int>,
+    firstColumn: Int, width: Int, packedB: UnsafePointer<Scalar>, scratch: UnsafeMutablePointer<Scalar>
   ) {
     let tiles = EvenSplit(rows.count, limit: Geometry.rows)
     var column = 0
@@ -179,7 +193,7 @@ public import CProcessor
         let call = unsafe TileCall(
           a: packedA(scratch) + tiles.start(t),
           weights: packedB + column / Geometry.panelWidth &* Geometry.packedPanelStride, depth: depth,
-          start: .accumulate, bias: nil,
+          start: start, bias: nil,
           c: operands.c.pointer(row: rows.lowerBound &+ tiles.start(t), column: firstColumn &+ column),
           cStride: operands.c.stride)
         unsafe runTiles(call, rowCount: tiles.count(t), width: end &- column, edge: scratch)
@@ -233,6 +247,70 @@ public import CProcessor
       for j in 0..<vectors { unsafe V.load(from + j &* V.lanes).store(to + j &* V.lanes) }
       if tail > 0 { unsafe V.load(from + vectors &* V.lanes, count: tail).store(to + vectors &* V.lanes) }
       unsafe to += Geometry.packedColumnStride
+    }
+  }
+
+  // MARK: One row
+
+  /// Whether A and B are one row each, and C has whole vectors of columns.
+  @inlinable @inline(__always)
+  static func isOuter(_ operands: TransposedProductOperands<Scalar>, _ columns: Range<Int>) -> Bool {
+    unsafe operands.a.rows == 1 && columns.count % V.lanes == 0 && operands.secondC.columns % V.lanes == 0
+  }
+
+  /// One row of A and of B, read where they lie: C = start + aᵀ · b.
+  @inlinable @inline(never)
+  static func runOuter(_ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>) {
+    if unsafe operands.start == .accumulate {
+      unsafe runOuter(operands, rows: rows, columns: columns, accumulates: true)
+    } else {
+      unsafe runOuter(operands, rows: rows, columns: columns, accumulates: false)
+    }
+  }
+
+  @inlinable @inline(__always)
+  static func runOuter(
+    _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>, accumulates: Bool
+  ) {
+    let pairs = columns.count / (2 &* V.lanes)
+    let single = columns.lowerBound &+ pairs &* 2 &* V.lanes
+    let hasSingle = single < columns.upperBound
+    var row = rows.lowerBound
+    while row < rows.upperBound {
+      if row &+ 4 <= rows.upperBound {
+        unsafe OuterTile<V, 4, 2>.run(operands, row, columns.lowerBound, tiles: pairs, accumulates: accumulates)
+        if hasSingle { unsafe OuterTile<V, 4, 1>.run(operands, row, single, tiles: 1, accumulates: accumulates) }
+        row &+= 4
+      } else {
+        unsafe OuterTile<V, 1, 2>.run(operands, row, columns.lowerBound, tiles: pairs, accumulates: accumulates)
+        if hasSingle { unsafe OuterTile<V, 1, 1>.run(operands, row, single, tiles: 1, accumulates: accumulates) }
+        row &+= 1
+      }
+    }
+  }
+}
+
+/// Tiles of aᵀ · b, `rows` rows by `columns` vectors, along rows of C.
+@frozen @usableFromInline enum OuterTile<V: Vector, let rows: Int, let columns: Int> {
+  @inlinable @inline(__always)
+  static func run(
+    _ operands: TransposedProductOperands<V.Scalar>, _ row: Int, _ column: Int, tiles: Int, accumulates: Bool
+  ) {
+    var a = InlineArray<rows, V>(repeating: .zero)
+    for r in 0..<rows { a[r] = unsafe V(repeating: operands.a.base[row &+ r]) }
+    var b = unsafe operands.b.base + column
+    var c = unsafe operands.c.pointer(row: row, column: column)
+    let stride = unsafe operands.c.stride
+    for _ in 0..<tiles {
+      for j in 0..<columns {
+        let x = unsafe V.load(b + j &* V.lanes)
+        for r in 0..<rows {
+          let place = unsafe c + (r &* stride &+ j &* V.lanes)
+          unsafe V.multiplyAdd(a[r], x, accumulates ? V.load(place) : .zero).store(place)
+        }
+      }
+      unsafe b += columns &* V.lanes
+      unsafe c += columns &* V.lanes
     }
   }
 }

@@ -50,6 +50,18 @@ func stepsFailure(_ count: Int) -> Never {
 }
 
 @usableFromInline @inline(never)
+func chainsFailure(_ chains: Int, _ depth: Int, _ most: Int) -> Never {
+  fatalError("chains: expected equal parts of at most \(most), got \(chains) parts of \(depth)")
+}
+
+@usableFromInline @inline(never)
+func inPlaceFailure(_ rows: Int, _ columns: Int, _ stride: Int, _ lanes: Int) -> Never {
+  fatalError(
+    "weights that are not packed: expected one row, whole vectors of \(lanes) columns, and a stride of no less, got "
+      + "\(rows) × \(columns) and \(stride)")
+}
+
+@usableFromInline @inline(never)
 func panelFailure(_ row: Int, _ width: Int) -> Never {
   fatalError("row: expected the first of a panel of \(width), got \(row)")
 }
