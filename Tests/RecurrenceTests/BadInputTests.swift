@@ -192,6 +192,8 @@ enum TableMisuse: String, Misuse {
   case packedRowsBeyond, packedRowsBefore, packedRowsFarBeyond
   case packedWithinPanel, packedBeforePanels
   case productScratch, rowsBeyond, rowsBefore, panelsBeyond, panelsBefore
+  case noChains, negativeChains, unequalChains, deepChains
+  case inPlaceRows, inPlaceColumns, inPlaceStride, inPlaceBackwards
   case transposedScratch, transposedRowsBeyond, transposedRowsBefore, columnsBeyond, columnsBefore
   case someColumnsOfTwo, rowsOfSecondB, rowsOfSecondC, columnsOfSecondC
   case noSteps, noBackwardSteps
@@ -209,12 +211,24 @@ enum TableMisuse: String, Misuse {
     case .rowsBeyond, .rowsBefore, .transposedRowsBeyond, .transposedRowsBefore: ["rows"]
     case .panelsBeyond, .panelsBefore: ["panels"]
     case .columnsBeyond, .columnsBefore, .someColumnsOfTwo: ["columns"]
+    case .noChains: ["chains", "equal parts", "got 0 parts of 3"]
+    case .negativeChains: ["chains", "equal parts", "got -1 parts of 3"]
+    case .unequalChains: ["chains", "equal parts", "got 2 parts of 3"]
+    case .deepChains: ["chains", "at most", "got 2 parts of 65536"]
+    case .inPlaceRows: ["weights", "not packed", "one row", "got 2 × \(Self.panel) and \(Self.panel)"]
+    case .inPlaceColumns:
+      ["weights", "whole vectors of \(Self.panel / 2)", "got 1 × \(Self.panel + 1) and \(2 * Self.panel)"]
+    case .inPlaceStride: ["weights", "stride of no less", "got 1 × \(Self.panel) and \(Self.panel - 1)"]
+    case .inPlaceBackwards: ["weights", "stride of no less", "got 1 × \(Self.panel) and -\(Self.panel)"]
     case .rowsOfSecondB: ["rows of b", "4"]
     case .rowsOfSecondC: ["rows of c", "4"]
     case .columnsOfSecondC: ["columns of c", "4"]
     case .noSteps, .noBackwardSteps: ["steps: expected at least 1, got 0"]
     }
   }
+
+  /// Columns of a panel, which are two vectors.
+  private static var panel: Int { Kernels<Float>.selected.geometry.panelWidth }
 
   /// Two rows and one panel, depth 3. Memory is ample, so that only the check can end the process, not the access.
   func commit() {
@@ -236,6 +250,14 @@ enum TableMisuse: String, Misuse {
     case .rowsBefore: unsafe product(rows: -1..<1)
     case .panelsBeyond: unsafe product(panels: 0..<2)
     case .panelsBefore: unsafe product(panels: -1..<1)
+    case .noChains: unsafe product(chains: 0)
+    case .negativeChains: unsafe product(chains: -1)
+    case .unequalChains: unsafe product(chains: 2)
+    case .deepChains: unsafe product(depth: 1 << 16, chains: 2)
+    case .inPlaceRows: unsafe product(inPlace: 2, columns: Self.panel, stride: Self.panel)
+    case .inPlaceColumns: unsafe product(inPlace: 1, columns: Self.panel + 1, stride: 2 * Self.panel)
+    case .inPlaceStride: unsafe product(inPlace: 1, columns: Self.panel, stride: Self.panel - 1)
+    case .inPlaceBackwards: unsafe product(inPlace: 1, columns: Self.panel, stride: -Self.panel)
     case .transposedScratch: unsafe transposed(scratch: ample + 1)
     case .transposedRowsBeyond: unsafe transposed(rows: 0..<3)
     case .transposedRowsBefore: unsafe transposed(rows: -1..<1)
@@ -270,6 +292,21 @@ enum TableMisuse: String, Misuse {
   ) {
     unsafe Kernels<Float>.selected.table.product(
       operands(weights: weights), rows: rows, panels: panels, scratch: scratch ?? ample)
+  }
+
+  @unsafe private func product(depth: Int = 3, chains: Int) {
+    var operands = unsafe operands()
+    unsafe operands.a = MatrixView(UnsafePointer(ample), rows: 2, columns: depth)
+    unsafe operands.chains = chains
+    unsafe Kernels<Float>.selected.table.product(operands, rows: 0..<2, panels: 0..<1, scratch: ample)
+  }
+
+  @unsafe private func product(inPlace rows: Int, columns: Int, stride: Int) {
+    var operands = unsafe ProductOperands(
+      a: MatrixView(UnsafePointer(ample), rows: rows, columns: 3), weights: UnsafePointer(ample), bias: nil,
+      c: MutableMatrixView(ample, rows: rows, columns: columns), start: .bias)
+    unsafe operands.weightsStride = stride
+    unsafe Kernels<Float>.selected.table.product(operands, rows: 0..<rows, panels: 0..<1, scratch: ample)
   }
 
   @unsafe private func operands(weights: UnsafeMutablePointer<Float>? = nil) -> ProductOperands<Float> {

@@ -164,11 +164,3 @@ import Testing
     unsafe MatrixView(UnsafePointer(matrix.pointer), rows: matrix.columns, columns: matrix.rows)
   }
 }
-
-extension SeededRandom {
-  /// A range within 0..<bound, often empty at its ends.
-  fileprivate mutating func range(within bound: Int) -> Range<Int> {
-    let ends = (index(below: bound + 1), index(below: bound + 1))
-    return min(ends.0, ends.1)..<max(ends.0, ends.1)
-  }
-}

@@ -37,7 +37,7 @@ import Testing
       let before = start == .accumulate ? random.array(m * n, filling) : [Scalar](repeating: .nan, count: m * n)
       let chainStart =
         switch (start, bias) {
-        case (.accumulate, _): before
+        case (.accumulate, _), (.add, _): before
         case (.bias, let bias?): (0..<m).flatMap { _ in bias }
         case (.bias, nil): [Scalar](repeating: 0, count: m * n)
         }

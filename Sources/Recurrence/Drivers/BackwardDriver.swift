@@ -213,7 +213,8 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       unsafe (operands.weights, operands.weightsStride) = unsafe (w + run.gate * units * columns, columns)
       if first > 0 { unsafe operands.start = unsafe all.chains > 1 ? .add : .accumulate }
       if unsafe all.chains > 1 { unsafe operands.chains = run.count }
-      unsafe shape.kernels.table.product(operands, rows: 0..<1, panels: 0..<panels, scratch: memory.productScratch(part))
+      unsafe shape.kernels.table.product(
+        operands, rows: 0..<1, panels: 0..<panels, scratch: memory.productScratch(part))
     }
   }
 

@@ -37,7 +37,7 @@ public struct MatrixProducts<Scalar: RecurrenceScalar>: ~Copyable, Sendable {
     scratch = AlignedBuffer(count: scratchStride * threads)
   }
 
-  /// C[M, N] = bias + A[M, K] · W, or C += A · W.
+  /// C[M, N] = bias + A[M, K] · W, or C += A · W: sums start at C, or where `start` is `.add`, at zero, and are added to C.
   ///
   /// - Parameters:
   ///   - a: in, [M, K].

@@ -31,7 +31,7 @@
   public var weightsStride = 0
   /// In, N elements, or null for none. Used where `start` is `.bias`.
   public var bias: UnsafePointer<Scalar>?
-  /// Out, and in where `start` is `.accumulate`; [M, N]. Must not overlap the other operands.
+  /// Out, and in where `start` is not `.bias`; [M, N]. Must not overlap the other operands.
   public var c: MutableMatrixView<Scalar>
   public var start: ProductStart
   /// Parts of K, as long as each other and at most a block deep: each but the first is summed from zero, and added to the
@@ -95,8 +95,18 @@
   static func runUnchecked(
     _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
   ) {
-    if rows.count == 1 { return unsafe runRow(operands, row: rows.lowerBound, panels: panels) }
+    if unsafe rows.count == 1 || isAddedWhole(operands) {
+      for row in rows.lowerBound..<rows.upperBound { unsafe runRow(operands, row: row, panels: panels) }
+      return
+    }
     unsafe runBlocks(operands, rows: rows, panels: panels, scratch: scratch)
+  }
+
+  /// Whether sums that are added to C have no place to wait in between two blocks of their depth: each block would be added
+  /// by itself. Rare enough for a row at a time.
+  @inlinable @inline(__always)
+  static func isAddedWhole(_ operands: ProductOperands<Scalar>) -> Bool {
+    unsafe operands.start == .add && operands.chains == 1 && operands.a.columns > Geometry.depthBlock
   }
 
   /// Several rows, in blocks.

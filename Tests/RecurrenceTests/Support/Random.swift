@@ -27,6 +27,12 @@ struct SeededRandom: RandomNumberGenerator {
   mutating func index(below bound: Int) -> Int { Int(truncatingIfNeeded: next() % UInt64(bound)) }
 
   mutating func pick<Element>(_ choices: [Element]) -> Element { choices[index(below: choices.count)] }
+
+  /// A range within 0..<bound, often empty at its ends.
+  mutating func range(within bound: Int) -> Range<Int> {
+    let ends = (index(below: bound + 1), index(below: bound + 1))
+    return min(ends.0, ends.1)..<max(ends.0, ends.1)
+  }
 }
 
 /// How an array of operands is drawn.
