@@ -51,8 +51,7 @@ extension BackwardDriver {
     guard let operands = unsafe inputProduct(layer, chunk.lowerBound, steps: chunk.count, chunk, call) else { return }
     let panels = EvenSplit(shape.kernels.geometry.panels(shape.inputs(of: layer)), parts: memory.use.threads)
     phases.run(panels.parts) { block in
-      unsafe shape.kernels.table.product(
-        operands, rows: 0..<operands.c.rows, panels: panels.range(block), scratch: memory.productScratch(part))
+      unsafe multiply(operands, layer, panels: panels.range(block), call)
     }
   }
 }

@@ -193,18 +193,23 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     while t < chunk.upperBound {
       let steps = isWhole ? chunk.count : 1
       guard let operands = unsafe inputProduct(layer, t, steps: steps, chunk, call) else { return }
-      if let parameters = unsafe call.unpacked {
-        unsafe multiplyInPlace(operands, parameters + shape.offsets[layer].w, panels: panels)
-      } else {
-        unsafe shape.kernels.table.product(
-          operands, rows: 0..<operands.c.rows, panels: 0..<panels, scratch: memory.productScratch(part))
-      }
+      unsafe multiply(operands, layer, panels: 0..<panels, call)
       t += steps
     }
   }
 
+  /// Some panels of δ · W, W packed or where it lies.
+  func multiply(_ operands: ProductOperands<Scalar>, _ layer: Int, panels: Range<Int>, _ call: BackwardCall<Scalar>) {
+    if let parameters = unsafe call.unpacked {
+      unsafe multiplyInPlace(operands, parameters + shape.offsets[layer].w, panels: panels)
+    } else {
+      unsafe shape.kernels.table.product(
+        operands, rows: 0..<operands.c.rows, panels: panels, scratch: memory.productScratch(part))
+    }
+  }
+
   /// A product with W where it lies, whose gates follow each other run by run. From run to run, sums go on.
-  private func multiplyInPlace(_ all: ProductOperands<Scalar>, _ w: UnsafePointer<Scalar>, panels: Int) {
+  private func multiplyInPlace(_ all: ProductOperands<Scalar>, _ w: UnsafePointer<Scalar>, panels: Range<Int>) {
     let (units, columns) = unsafe (shape.units, all.c.columns)
     for run in shape.plan.inputRuns {
       let first = (run.position - shape.plan.inputs.lowerBound) * units
@@ -213,8 +218,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       unsafe (operands.weights, operands.weightsStride) = unsafe (w + run.gate * units * columns, columns)
       if first > 0 { unsafe operands.start = unsafe all.chains > 1 ? .add : .accumulate }
       if unsafe all.chains > 1 { unsafe operands.chains = run.count }
-      unsafe shape.kernels.table.product(
-        operands, rows: 0..<1, panels: 0..<panels, scratch: memory.productScratch(part))
+      unsafe shape.kernels.table.product(operands, rows: 0..<1, panels: panels, scratch: memory.productScratch(part))
     }
   }
 

@@ -130,8 +130,8 @@ extension SequenceMemory {
     _ call: BackwardCall<Scalar>
   ) {
     nonisolated(unsafe) let parameters = unsafe parameters
-    let end = unsafe end(call)
-    let steps = steps.lowerBound..<max(steps.lowerBound, min(steps.upperBound, end))
+    let lastEnd = unsafe end(call)
+    let steps = steps.lowerBound..<max(steps.lowerBound, min(steps.upperBound, lastEnd))
     let sharesUnits = splitsUnits && isLong && !isWatched && control == nil && lags == nil
     let parts = parts
     let wantsGradient = unsafe call.gradient != nil
@@ -154,7 +154,7 @@ extension SequenceMemory {
         if !wantsGradient { continue }
         let blocks = min(threads, gradientParts(of: chunk))
         phases.run(blocks) { block in
-          let replaces = unsafe !call.accumulates && chunk.upperBound == end
+          let replaces = unsafe !call.accumulates && chunk.upperBound == lastEnd
           unsafe WeightGradients(memory: self, part: block, parts: blocks, start: replaces ? .bias : .accumulate)
             .run(chunk, tapeStart: steps.lowerBound, call)
         }

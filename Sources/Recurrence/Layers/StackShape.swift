@@ -60,7 +60,7 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   func stageColumn(_ stage: Int) -> Int { stage == 0 ? firstColumnsOfStages.0 : firstColumnsOfStages.1 }
   /// Chains that δ of so many planes is summed in on the way back: one after the other, each output of few waits for the
   /// latency of a multiply-add at every term. A matter of the shape alone: no bit depends on the batch.
-  func chains(_ planes: Int, columns: Int) -> Int { columns <= 32 && units <= 512 ? planes : 1 }
+  func chains(_ planes: Int, columns: Int) -> Int { columns <= 32 && units <= 512 ? max(1, planes) : 1 }
   /// Features that a layer reads.
   func inputs(of layer: Int) -> Int { layer == 0 ? inputs : units }
 
