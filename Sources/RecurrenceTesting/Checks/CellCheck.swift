@@ -39,7 +39,7 @@ public enum CellCheck: String, CaseIterable, Sendable {
     case .threads: "any number of threads gives the same bits"
     case .poison: "memory full of NaN reaches no result"
     case .reuse: "a tape that held a longer sequence, a larger batch and other parameters gives the same bits, twice"
-    case .aliasing: "states read and written in one place give the bits of states in two"
+    case .aliasing: "states in one place or in two, a gradient added to zeros or replaced: the same bits"
     case .clipping: "clipping limits norm and elements, turns no direction, and does nothing twice"
     }
   }
