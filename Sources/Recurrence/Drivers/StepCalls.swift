@@ -85,12 +85,14 @@ extension SequenceMemory {
     _ layer: Int, stage: Int, _ weights: PackedStack<Scalar>, _ operand: UnsafeMutablePointer<Scalar>,
     _ gates: UnsafeMutablePointer<Scalar>
   ) -> ProductOperands<Scalar> {
-    unsafe ProductOperands(
+    var product = unsafe ProductOperands(
       a: MatrixView(UnsafePointer(operand), rows: 0, columns: shape.units), weights: weights.u(layer, stage: stage),
       bias: nil,
       c: MutableMatrixView(
         gates + shape.stageColumn(stage), rows: 0, columns: shape.plan.recurrent[stage].count * shape.units,
         stride: shape.gateStride), start: .accumulate)
+    unsafe product.takesTurns = shape.stages > 1
+    return unsafe product
   }
 
   /// One forward step of a layer on a thread, whose rows lie where the arguments say, and whose pre-activations are
@@ -180,6 +182,7 @@ extension SequenceMemory {
       weights: backwardU(layer, stage: stage), bias: nil,
       c: MutableMatrixView(c, rows: 0, columns: shape.units), start: start)
     unsafe product.chains = shape.chains(planes, columns: shape.units)
+    unsafe product.takesTurns = shape.stages > 1
     return unsafe product
   }
 

@@ -156,21 +156,21 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
   }
 
   private func addBiases(_ layer: Int, count: Int, _ gradient: UnsafeMutablePointer<Scalar>) {
-    let plan = shape.plan
     let units = shape.units
-    for run in plan.inputRuns {
+    for run in shape.plan.inputRuns {
       unsafe addSums(
         layer, count, position: run.position, planes: run.count,
         to: gradient + shape.offsets[layer].b + run.gate * units)
     }
-    for index in plan.apartGates.indices {
+    for index in shape.plan.apartGates.indices {
       unsafe addSums(
-        layer, count, position: plan.position[plan.gates + index], planes: 1,
+        layer, count, position: shape.plan.position[shape.plan.gates + index], planes: 1,
         to: gradient + shape.offsets[layer].recurrentB + index * units)
     }
-    if plan.planes.units > 0 {
+    let planes = shape.plan.planes
+    if planes.units > 0 {
       unsafe addSums(
-        layer, count, position: plan.planes.gates, planes: plan.planes.units,
+        layer, count, position: planes.gates, planes: planes.units,
         to: gradient + shape.offsets[layer].units)
     }
   }

@@ -78,7 +78,7 @@ extension RecurrentStack {
 
   func backward(_ buffers: BackwardBuffers<Scalar>, tape: inout Tape<Scalar>) {
     orTrap { () throws(ShapeError) in unsafe try shape.check(buffers, tape) }
-    unsafe tape.memory.run(buffers, packed, parameters)
+    unsafe tape.memory.run(buffers, packed, storage)
   }
 
   /// One step of every sequence of a stream.

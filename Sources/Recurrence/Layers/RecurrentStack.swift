@@ -15,7 +15,7 @@ public struct RecurrentStack<C: Cell, Scalar: RecurrenceScalar>: Sendable {
   // The cell, whose size only its type knows, comes last: code for any cell finds the others without asking.
   let shape: StackShape<Scalar>
   private(set) var packed: PackedStack<Scalar>
-  private var storage: Parameters<Scalar>
+  private(set) var storage: Parameters<Scalar>
   public let cell: C
 
   /// Layers with parameters drawn as `initialization` says, by default from PyTorch's distributions with the forget

@@ -40,6 +40,8 @@
   /// Whether a product of one row visits panels from the last to the first, which no bit depends on. Where steps through
   /// time take turns, each begins with the weights that the one before left in the caches.
   public var descending = false
+  /// Whether products of other weights come between one of these and the next, so that caches have nothing of them left.
+  public var takesTurns = false
   /// What will be wanted after the product, two stretches of memory: asked for by its tiles, unless the weights are large
   /// and they ask for those.
   public var wanted = unsafe Stretch<Scalar>()
@@ -285,6 +287,7 @@
     let depth = unsafe operands.a.columns
     let width = Geometry.panelWidth
     let wholePanels = unsafe min(end, operands.c.columns / width)
+    let isFar = unsafe operands.takesTurns && depth &* operands.c.columns >= Geometry.nearScalars
     var panel = first
     while panel < end {
       let firstColumn = panel &* width
@@ -293,7 +296,7 @@
         panelStride: width &* depth, depth: depth, start: operands.start, bias: biasPointer(operands, firstColumn),
         c: operands.c.pointer(row: row, column: firstColumn), cStride: 0)
       if panel &+ 4 <= wholePanels {
-        unsafe Tile<V, 1, 8>.runRow(call)
+        if isFar { unsafe Tile<V, 1, 8>.runFarRow(call) } else { unsafe Tile<V, 1, 8>.runRow(call) }
         panel &+= 4
       } else if panel &+ 3 <= wholePanels {
         unsafe Tile<V, 1, 6>.runRow(call)

@@ -31,13 +31,14 @@ public import CProcessor
   ///   - depth: number of k, may be zero.
   ///   - bias: in; where sums start; null for zero. Ignored if C is accumulated into.
   ///   - c: in if accumulated into, out; rows `cStride` apart.
+  ///   - stepsAhead: how far ahead the weights themselves are asked for; 0 for not.
   ///   - ahead: what to bring to L2 meanwhile, `aheadLines` cache lines for every two steps; null for nothing.
   @inlinable @inline(__always)
   static func run(
     a: UnsafePointer<Scalar>, rowStride: Int, depthStride: Int,
     weights: UnsafePointer<Scalar>, panelVectors: Int, panelStride: Int, weightsStep: Int? = nil, depth: Int,
     start: ProductStart, bias: UnsafePointer<Scalar>?, c: UnsafeMutablePointer<Scalar>, cStride: Int,
-    ahead: UnsafePointer<Scalar>? = nil, aheadLines: Int = 0
+    ahead: UnsafePointer<Scalar>? = nil, aheadLines: Int = 0, stepsAhead: Int = 0
   ) {
     var sum = Accumulators(repeating: InlineArray<columns, V>(repeating: .zero))
     switch start {
@@ -68,6 +69,12 @@ public import CProcessor
           unsafe line += TileGeometry<V>.line
         }
         unsafe ahead = unsafe line
+      }
+      if stepsAhead > 0 {
+        for j in 0..<(2 &* columns) {
+          let (panel, line) = (j / (2 &* panelVectors), j % (2 &* panelVectors))
+          unsafe recurrence_prefetch(w + (stepsAhead &* panelStep &+ panel &* panelStride &+ line &* V.lanes))
+        }
       }
       unsafe step(&sum, a: a, rowStride: rowStride, weights: w, panelVectors: panelVectors, panelStride: panelStride)
       unsafe step(

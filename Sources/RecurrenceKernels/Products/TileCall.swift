@@ -109,6 +109,15 @@ extension Tile {
       start: call.start, bias: call.bias, c: call.c, cStride: call.cStride)
   }
 
+  /// The same, of weights that neither L2 nor the hardware's prefetchers have at hand.
+  @inlinable @inline(never)
+  static func runFarRow(_ call: TileCall<Scalar>) {
+    unsafe run(
+      a: call.a, rowStride: 0, depthStride: 1, weights: call.weights,
+      panelVectors: TileGeometry<V>.panelVectors, panelStride: call.panelStride, depth: call.depth,
+      start: call.start, bias: call.bias, c: call.c, cStride: call.cStride, stepsAhead: 24)
+  }
+
   /// A is one row where it lies, and so are the weights: a panel as wide as the tile.
   @inlinable @inline(never)
   static func runRowInPlace(_ call: TileCall<Scalar>) {
