@@ -102,13 +102,19 @@
   ) {
     unsafe checkAlignment(packed, "packed weights")
     if unsafe row < 0 || row > depth || weights.rows > depth &- row { unsafe rowsFailure(row, weights.rows, depth) }
-    var first = 0
-    while unsafe first < weights.columns {
-      let outputs = unsafe min(TileGeometry<V>.panelWidth, weights.columns &- first)
-      unsafe packPanel(
-        weights, rows: unsafe Range(uncheckedBounds: (0, weights.rows)), reversed: false, firstColumn: first,
-        columns: outputs, into: packed + (first &* depth &+ row &* paddedOutputs(outputs)))
-      first &+= TileGeometry<V>.panelWidth
+    // A few rows at a time, along which the hardware's prefetchers follow.
+    var k = 0
+    while unsafe k < weights.rows {
+      let rows = unsafe Range(uncheckedBounds: (k, min(k &+ 8, weights.rows)))
+      var first = 0
+      while unsafe first < weights.columns {
+        let outputs = unsafe min(TileGeometry<V>.panelWidth, weights.columns &- first)
+        unsafe packPanel(
+          weights, rows: rows, reversed: false, firstColumn: first, columns: outputs,
+          into: packed + (first &* depth &+ (row &+ k) &* paddedOutputs(outputs)))
+        first &+= TileGeometry<V>.panelWidth
+      }
+      k &+= 8
     }
   }
 
