@@ -97,11 +97,15 @@
   static func runUnchecked(
     _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
   ) {
-    if unsafe rows.count == 1 || isAddedWhole(operands) {
-      for row in rows.lowerBound..<rows.upperBound { unsafe runRow(operands, row: row, panels: panels) }
-      return
-    }
+    if rows.count == 1 { return unsafe runRow(operands, row: rows.lowerBound, panels: panels) }
+    if unsafe isAddedWhole(operands) { return unsafe runRows(operands, rows: rows, panels: panels) }
     unsafe runBlocks(operands, rows: rows, panels: panels, scratch: scratch)
+  }
+
+  /// A row at a time.
+  @inlinable @inline(never)
+  static func runRows(_ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>) {
+    for row in rows.lowerBound..<rows.upperBound { unsafe runRow(operands, row: row, panels: panels) }
   }
 
   /// Whether sums that are added to C have no place to wait in between two blocks of their depth: each block would be added
