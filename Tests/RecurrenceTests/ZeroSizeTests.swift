@@ -82,6 +82,10 @@ private struct ZeroVisitor<Scalar: TestScalar>: CellVisitor {
         unsafe stack.backward(
           null, outputGradients: null, finalStateGradients: UnsafeBufferPointer(states), parameterGradients: gradient,
           inputGradients: nullOutputs, initialStateGradients: states, tape: &tape)
+        for index in gradient.indices { unsafe gradient[index] = .nan }
+        unsafe stack.backward(
+          null, finalStateGradients: UnsafeBufferPointer(states), parameterGradients: gradient, accumulates: false,
+          initialStateGradients: states, tape: &tape)
       }
     }
     #expect(states == initial && gradient == stack.makeGradient())

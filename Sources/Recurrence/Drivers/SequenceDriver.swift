@@ -45,6 +45,8 @@ extension SequenceMemory {
         BackwardCall(
           input: input, outputGradient: buffers.outputGradients?.baseAddress,
           inputGradient: buffers.inputGradients?.baseAddress, gradient: gradient, accumulates: buffers.accumulates))
+    } else if unsafe !buffers.accumulates {
+      unsafe buffers.parameterGradients.update(repeating: 0)
     }
     unsafe storeStateGradients(buffers.initialStateGradients?.baseAddress)
   }

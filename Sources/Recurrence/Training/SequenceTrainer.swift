@@ -109,7 +109,10 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
       input: input, targets: targets, steps: steps, batch: batch, lengths: lengths, weights: weights)
     try network.check(call, memory, states)
     return unsafe withGradient { trainer, gradient in
-      unsafe clear(gradient)
+      // The recurrent layers replace theirs.
+      let ranges = trainer.network.parameterRanges
+      unsafe clear(UnsafeMutableBufferPointer(rebasing: gradient[ranges.embedding]))
+      unsafe clear(UnsafeMutableBufferPointer(rebasing: gradient[ranges.output]))
       return unsafe trainer.run(call, &states, gradient)
     }
   }
@@ -158,7 +161,7 @@ public struct SequenceTrainer<C: Cell, Scalar: RecurrenceScalar>: ~Copyable, Sen
         BackwardBuffers(
           input: x, outputGradients: isEveryStep ? UnsafeBufferPointer(memory.hiddenGradient(rows * units)) : nil,
           finalStateGradients: isEveryStep ? nil : UnsafeBufferPointer(memory.stateGradients(carried.count)),
-          parameterGradients: UnsafeMutableBufferPointer(rebasing: gradient[ranges.recurrent]),
+          parameterGradients: UnsafeMutableBufferPointer(rebasing: gradient[ranges.recurrent]), accumulates: false,
           inputGradients: inputGradients),
         tape: &tape)
       if let vectors = unsafe vectors, let embedding = network.embedding, case .symbols(let symbols) = call.input {
