@@ -2,8 +2,7 @@ import Recurrence
 
 /// One layer with everything that its passes read and write, and the loops that are timed.
 ///
-/// Passes take buffers, as an engine's would: what a training step adds to its passes, a gradient that is set back to zero,
-/// must then cost writing it and no more.
+/// Passes take buffers, as an engine's would, and gradients replace what was there.
 final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   let problem: SequenceProblem
   let layer: RecurrentLayer<C, Scalar>

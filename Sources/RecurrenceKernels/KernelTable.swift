@@ -25,7 +25,7 @@ public protocol KernelTable<Scalar>: Sendable {
   /// C = start + A·W for some rows and panels; see `ProductKernel`.
   @unsafe static func product(
     _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>)
-  /// C += Aᵀ·B for some rows and columns of C; see `TransposedProductKernel`.
+  /// C = start + Aᵀ·B for some rows and columns of C; see `TransposedProductKernel`.
   @unsafe static func transposedProduct(
     _ operands: TransposedProductOperands<Scalar>, rows: Range<Int>, columns: Range<Int>,
     scratch: UnsafeMutablePointer<Scalar>)

@@ -13,7 +13,7 @@ import RecurrenceKernels
 //
 // Every thread runs the loop through time for its own sequences; the products that sum over sequences split their
 // outputs. A chunk, not the whole sequence, because δ of a chunk stays in cache, and memory for δ does not grow with T.
-// The sums start from what is there and run in descending t, so chunks, segments and calls do not show in the bits.
+// The sums start from what is there, or at zero, and run in descending t, so chunks, segments and calls do not show in the bits.
 
 /// What the caller of a backward pass hands over. Time-major, rows as the caller counts them.
 ///
@@ -25,7 +25,7 @@ import RecurrenceKernels
   var outputGradient: UnsafePointer<Scalar>?
   /// Out, [T, B, I]: ∂L/∂input, or nil. Where the memory projects an embedding: in and out, ∂L/∂E, [V, I], is added.
   var inputGradient: UnsafeMutablePointer<Scalar>?
-  /// In and out: ∂L/∂parameters is added; or nil.
+  /// In and out: ∂L/∂parameters is added, or replaces what is there; or nil.
   var gradient: UnsafeMutablePointer<Scalar>?
   /// Whether ∂L/∂parameters is added to what is there, and does not replace it.
   var accumulates = true

@@ -87,9 +87,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       // The projection is one product, with which the call begins.
       let t = chunk.lowerBound
       let steps = unsafe steps(chunk, layer, chunk, output, tapeStart: tapeStart)
-      unsafe steps.pointee.projection = unsafe memory.projection(
-        layer, weights, UnsafePointer(input.pointer(t, self)), rows: count(t) * chunk.count,
-        gates: steps.pointee.step.gates!)
+      unsafe memory.placeProjection(steps, UnsafePointer(input.pointer(t, self)), rows: count(t) * chunk.count)
       if memory.isFar {
         // While a step's product runs, the rows that the step will write, and as many of the next chunk's input.
         if layer == 0, chunk.upperBound < schedule.steps {

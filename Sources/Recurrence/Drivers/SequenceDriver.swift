@@ -126,7 +126,7 @@ extension SequenceMemory {
 
   /// Steps of one segment, chunk by chunk. Threads start once, and go from one phase to the next together.
   ///
-  /// - Parameter parameters: what is to be packed before the first chunk of a pass; nil after that.
+  /// - Parameter parameters: what is to be packed before the first chunk of a pass; nil where nothing is.
   private func backward(
     _ steps: Range<Int>, _ weights: PackedStack<Scalar>, _ parameters: UnsafePointer<Scalar>?,
     _ call: BackwardCall<Scalar>
@@ -194,7 +194,8 @@ extension SequenceMemory {
     return shape.work * Double(rows) < smallestSplit ? 1 : use.threads
   }
 
-  /// W and U in the order that the way back reads them. Done for every pass: parameters may have changed since.
+  /// W and U in the order that the way back reads them. Done for every pass that does not read them where they lie: parameters
+  /// may have changed since.
   private func packBackwardWeights(_ parameters: UnsafePointer<Scalar>, _ phases: inout TeamPhases) {
     phases.run(2) { block in
       if block == 0 { unsafe packBackwardW(parameters) } else { unsafe packBackwardU(parameters) }

@@ -74,6 +74,7 @@ extension SequenceMemory {
     var steps = unsafe RecurrentSteps(
       product: recurrentProduct(layer, stage: 0, weights, hidden(layer), gates), mathematics: shape.cell.mathematics,
       step: step, rows: 0, count: 1, productScratch: productScratch(thread), programScratch: programScratch(thread))
+    unsafe steps.projection = unsafe projection(layer, weights, UnsafePointer(gates), rows: 0, gates: gates)
     if shape.stages > 1 {
       unsafe steps.secondProduct = unsafe recurrentProduct(layer, stage: 1, weights, operand(first: 0), gates)
     }
@@ -109,7 +110,7 @@ extension SequenceMemory {
   ) -> UnsafeMutablePointer<RecurrentSteps<Scalar>> {
     let steps = unsafe calls.forward(layer, thread: thread)
     let previous = unsafe previousHidden ?? UnsafePointer(self.hidden(layer) + first * shape.units)
-    unsafe steps.pointee.projection = nil
+    unsafe steps.pointee.projects = false
     unsafe steps.pointee.step.gates = unsafe gates
     unsafe (steps.pointee.step.previousHidden, steps.pointee.step.hidden) = unsafe (previous, hidden)
     let other = unsafe other(layer) + first * shape.otherStride
@@ -125,6 +126,16 @@ extension SequenceMemory {
       unsafe place(&steps.pointee.secondProduct!.c, gates + shape.stageColumn(1), rows)
     }
     return unsafe steps
+  }
+
+  /// Lets steps that were placed begin with the projection of their input.
+  func placeProjection(
+    _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>, _ input: UnsafePointer<Scalar>, rows: Int
+  ) {
+    unsafe steps.pointee.projects = true
+    let columns = unsafe steps.pointee.projection!.a.columns
+    unsafe steps.pointee.projection!.a = MatrixView(input, rows: rows, columns: columns, name: "input")
+    unsafe place(&steps.pointee.projection!.c, steps.pointee.step.gates! + shape.inputColumn, rows)
   }
 
   /// Whether step t reads U from its end: steps take turns, each begins with what the one before left in the caches. Of

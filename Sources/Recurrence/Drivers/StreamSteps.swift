@@ -46,8 +46,7 @@ import RecurrenceKernels
         layer, thread: 0, first: 0, rows: batch, gates: gates, hidden: memory.hidden(layer))
       // Of the first layer, each step says where its input lies.
       let input = unsafe layer == 0 ? gates : memory.hidden(layer - 1)
-      unsafe steps.pointee.projection = unsafe memory.projection(
-        layer, packed, UnsafePointer(input), rows: batch, gates: gates)
+      unsafe memory.placeProjection(steps, UnsafePointer(input), rows: batch)
     }
   }
 }

@@ -7,7 +7,7 @@ struct WeightGradients<Scalar: RecurrenceScalar> {
   let memory: SequenceMemory<Scalar>
   let part: Int
   let parts: Int
-  /// Where gradients of W and U that are taken together start.
+  /// Where gradients of W and U that are taken together start. All others are added, to zeros where they replace something.
   let start: ProductStart
 
   private var shape: StackShape<Scalar> { memory.shape }

@@ -86,7 +86,8 @@ public struct CheckpointDirectory: Sendable {
     try access.createDirectories(path)
     let lock = try Lock(path)
     defer { lock.release() }
-    try removeLeftovers()
+    // What cannot be removed keeps nothing from being written.
+    try? removeLeftovers()
 
     var revision = 0
     if let latest = try generations().last(where: { $0.step == step }) {

@@ -59,7 +59,8 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   /// First column of the pre-activations that a stage's recurrent product reaches.
   func stageColumn(_ stage: Int) -> Int { stage == 0 ? firstColumnsOfStages.0 : firstColumnsOfStages.1 }
   /// Chains that δ of so many planes is summed in on the way back: one after the other, each output of few waits for the
-  /// latency of a multiply-add at every term. A matter of the shape alone: no bit depends on the batch.
+  /// latency of a multiply-add at every term. A matter of the shape alone: no bit depends on the batch. Onto more than 32 outputs
+  /// there are chains enough, and no part may be deeper than a block, of which the least is 512.
   func chains(_ planes: Int, columns: Int) -> Int { columns <= 32 && units <= 512 ? max(1, planes) : 1 }
   /// Features that a layer reads.
   func inputs(of layer: Int) -> Int { layer == 0 ? inputs : units }

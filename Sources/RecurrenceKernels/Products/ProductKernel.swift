@@ -20,7 +20,7 @@
   }
 }
 
-/// The operands of a product, C[M, N] = start + A[M, K] · W[K, N].
+/// The operands of a product, C[M, N] = start + A[M, K] · W[K, N]. 128 bytes, which compilers copy without a call.
 @frozen @unsafe public struct ProductOperands<Scalar: KernelScalar> {
   /// In, [M, K].
   public var a: MatrixView<Scalar>
@@ -34,14 +34,12 @@
   /// Out, and in where `start` is not `.bias`; [M, N]. Must not overlap the other operands.
   public var c: MutableMatrixView<Scalar>
   public var start: ProductStart
-  /// Parts of K, as long as each other and at most a block deep: each but the first is summed from zero, and added to the
-  /// sum of those before it. A product of one row and few columns takes them at a time.
-  public var chains = 1
   /// Whether a product of one row visits panels from the last to the first, which no bit depends on. Where steps through
   /// time take turns, each begins with the weights that the one before left in the caches.
   public var descending = false
   /// Whether products of other weights come between one of these and the next, so that caches have nothing of them left.
   public var takesTurns = false
+  @usableFromInline var chainCount: Int32 = 1
   /// What will be wanted after the product, two stretches of memory: asked for by its tiles, unless the weights are large
   /// and they ask for those.
   public var wanted = unsafe Stretch<Scalar>()
@@ -57,6 +55,13 @@
     unsafe self.bias = bias
     unsafe self.c = c
     unsafe self.start = start
+  }
+
+  /// Parts of K, as long as each other and at most a block deep: each but the first is summed from zero, and added to the
+  /// sum of those before it. A product of one row and few columns takes them at a time.
+  @inlinable public var chains: Int {
+    @inline(__always) get { unsafe Int(chainCount) }
+    @inline(__always) set { unsafe chainCount = Int32(truncatingIfNeeded: newValue) }
   }
 
   /// A place in what is wanted, both stretches taken for one; nil after them.
@@ -105,7 +110,7 @@
   /// A row at a time.
   @inlinable @inline(never)
   static func runRows(_ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>) {
-    for row in rows.lowerBound..<rows.upperBound { unsafe runRow(operands, row: row, panels: panels) }
+    for row in rows { unsafe runRow(operands, row: row, panels: panels) }
   }
 
   /// Whether sums that are added to C have no place to wait in between two blocks of their depth: each block would be added

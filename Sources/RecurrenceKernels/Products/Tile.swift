@@ -12,7 +12,7 @@ public import CProcessor
 
 /// A block of C held in registers: `rows` rows of `columns` vectors.
 ///
-///     C[r, j] ← start + Σ_k A(r, k) · W[k, j],  k ascending, one chain per output
+///     C[r, j] ← start + Σ_k A(r, k) · W[k, j],  k ascending, one chain per output; with `.add`, C + the chain
 ///
 /// A(r, k) is `a[r * rowStride + k * depthStride]`. W is `columns / panelVectors` packed panels, `panelStride` elements
 /// apart; within a panel, row k of `panelVectors` vectors follows row k − 1. Or W is one panel as wide as the tile, of a

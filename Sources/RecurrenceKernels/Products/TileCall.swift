@@ -109,7 +109,8 @@ extension Tile {
       start: call.start, bias: call.bias, c: call.c, cStride: call.cStride)
   }
 
-  /// The same, of weights that neither L2 nor the hardware's prefetchers have at hand.
+  /// The same, of weights that neither L2 nor the hardware's prefetchers have at hand: 3 to 7 % faster, 12
+  /// steps ahead as well as 24.
   @inlinable @inline(never)
   static func runFarRow(_ call: TileCall<Scalar>) {
     unsafe run(

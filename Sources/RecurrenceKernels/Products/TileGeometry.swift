@@ -1,5 +1,6 @@
 // How a matrix product is cut up. Bits do not depend on any of these numbers: every output is one chain of
-// multiply-adds in ascending (AᵀB: descending) order, held in a register within a depth block and in C between blocks.
+// multiply-adds in ascending (AᵀB: descending) order, held in a register within a depth block and in C between blocks; or
+// chains, as the operands say, each at most a block deep.
 
 /// The shape of register tiles and cache blocks for one vector type.
 ///

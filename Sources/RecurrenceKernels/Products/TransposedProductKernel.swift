@@ -78,7 +78,8 @@ public import CProcessor
     if rows.isEmpty { return }
     if unsafe isOuter(operands, columns) {
       unsafe runOuter(operands.first, rows: rows, columns: columns)
-      return unsafe runOuter(operands.second, rows: rows, columns: all)
+      if unsafe operands.hasSecond { unsafe runOuter(operands.second, rows: rows, columns: all) }
+      return
     }
     let panels = Geometry.panels(columns.count) &+ Geometry.panels(all.count)
     if all.isEmpty || !columns.isEmpty && panels <= Geometry.panels(Geometry.columnBlock) {
@@ -94,6 +95,7 @@ public import CProcessor
     unsafe checkEqual(operands.b.rows, operands.a.rows, "rows of b", "rows of a")
     unsafe checkEqual(operands.c.rows, operands.a.columns, "rows of c", "columns of a")
     unsafe checkEqual(operands.c.columns, operands.b.columns, "columns of c", "columns of b")
+    if unsafe operands.start == .add { startFailure() }
   }
 
   /// Scratch memory: an edge tile, a block of A, a block of B.

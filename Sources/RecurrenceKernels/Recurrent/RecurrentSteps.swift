@@ -6,9 +6,10 @@
 /// What `RecurrentStepsKernel` runs. Everything is that of the first step; from one step to the next, the states after it
 /// become those before it, and the memory it writes moves on.
 @frozen @unsafe public struct RecurrentSteps<Scalar: KernelScalar> {
-  /// Before the first step: its pre-activations ← biases + input · Wᵀ; or nil where they are there already. The bias is
-  /// part of a row of biases for all columns of the pre-activations.
+  /// Before the first step, where it `projects`: its pre-activations ← biases + input · Wᵀ. Elsewhere they are there already.
+  /// The bias is part of a row of biases for all columns of the pre-activations.
   public var projection: ProductOperands<Scalar>?
+  public var projects = false
   /// C[rows, planes · units] += A · U of stage 0, where A is h of the step before, and of stage 1, where A is the operand.
   /// What the first wants moves on by itself from step to step; what it wants too is where h of the step goes.
   public var product: ProductOperands<Scalar>
@@ -68,7 +69,7 @@
   @inlinable @inline(__always)
   public static func run(_ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
     unsafe check(steps)
-    if let projection = unsafe steps.pointee.projection { unsafe project(projection, steps) }
+    if unsafe steps.pointee.projects { unsafe project(steps.pointee.projection!, steps) }
     var remaining = unsafe steps.pointee.count
     while true {
       unsafe runStep(steps)
@@ -85,7 +86,8 @@
     if let product = unsafe steps.pointee.secondProduct {
       unsafe ProductKernel<V>.check(product, scratch: steps.pointee.productScratch)
     }
-    if let product = unsafe steps.pointee.projection {
+    if unsafe steps.pointee.projects {
+      guard let product = unsafe steps.pointee.projection else { projectionFailure() }
       unsafe ProductKernel<V>.check(product, scratch: steps.pointee.productScratch)
     }
   }

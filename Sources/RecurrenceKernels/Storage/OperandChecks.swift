@@ -62,6 +62,16 @@ func inPlaceFailure(_ rows: Int, _ columns: Int, _ stride: Int, _ lanes: Int) ->
 }
 
 @usableFromInline @inline(never)
+func startFailure() -> Never {
+  fatalError("start: expected .bias, which is zero here, or .accumulate, got .add")
+}
+
+@usableFromInline @inline(never)
+func projectionFailure() -> Never {
+  fatalError("projection: expected the product that steps begin with, got none")
+}
+
+@usableFromInline @inline(never)
 func panelFailure(_ row: Int, _ width: Int) -> Never {
   fatalError("row: expected the first of a panel of \(width), got \(row)")
 }

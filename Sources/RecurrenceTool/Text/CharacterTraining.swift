@@ -92,7 +92,9 @@ struct CharacterTraining<C: Cell>: ~Copyable {
     guard let directory else { return }
     let found = try directory.generations()
     bestGeneration = TrainingProgress.best(of: found)
-    if found.last == generation { try prune(directory, generation) }
+    // One that cannot be read might be the best: it is left until there is something to save.
+    let areRead = found.allSatisfy { (try? TrainingProgress.read($0)) != nil }
+    if found.last == generation, areRead { try prune(directory, generation) }
   }
 
   /// Trains until the epochs are done or something else ends it.
