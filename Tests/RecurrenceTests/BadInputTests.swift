@@ -196,7 +196,8 @@ enum TableMisuse: String, Misuse {
   case inPlaceRows, inPlaceColumns, inPlaceStride, inPlaceBackwards
   case transposedScratch, transposedRowsBeyond, transposedRowsBefore, columnsBeyond, columnsBefore
   case someColumnsOfTwo, rowsOfSecondB, rowsOfSecondC, columnsOfSecondC
-  case noSteps, noBackwardSteps
+  case transposedStart
+  case noSteps, noBackwardSteps, noProjection
 
   var words: [String] {
     switch self {
@@ -223,7 +224,9 @@ enum TableMisuse: String, Misuse {
     case .rowsOfSecondB: ["rows of b", "4"]
     case .rowsOfSecondC: ["rows of c", "4"]
     case .columnsOfSecondC: ["columns of c", "4"]
+    case .transposedStart: ["start", "expected .bias", "got .add"]
     case .noSteps, .noBackwardSteps: ["steps: expected at least 1, got 0"]
+    case .noProjection: ["projection", "got none"]
     }
   }
 
@@ -267,6 +270,13 @@ enum TableMisuse: String, Misuse {
     case .rowsOfSecondB: unsafe transposed(second: (4, (2, 5)))
     case .rowsOfSecondC: unsafe transposed(second: (3, (4, 5)))
     case .columnsOfSecondC: unsafe transposed(second: (3, (2, 4)))
+    case .transposedStart: unsafe transposed(start: .add)
+    case .noProjection:
+      var steps = unsafe RecurrentSteps(
+        product: operands(), mathematics: CellMathematics(.lstm), step: noStep, rows: 2, count: 1,
+        productScratch: ample, programScratch: ample)
+      unsafe steps.projects = true
+      unsafe table.recurrentSteps(&steps)
     case .noSteps:
       var steps = unsafe RecurrentSteps(
         product: operands(), mathematics: CellMathematics(.lstm), step: noStep, rows: 2, count: 0,
@@ -321,11 +331,11 @@ enum TableMisuse: String, Misuse {
 
   @unsafe private func transposed(
     rows: Range<Int> = 0..<2, columns: Range<Int> = 0..<5, scratch: UnsafeMutablePointer<Float>? = nil,
-    second: (rowsOfB: Int, c: (rows: Int, columns: Int))? = nil
+    second: (rowsOfB: Int, c: (rows: Int, columns: Int))? = nil, start: ProductStart = .accumulate
   ) {
     let a = unsafe MatrixView(UnsafePointer(ample), rows: 3, columns: 2)
     let b = unsafe MatrixView(UnsafePointer(ample), rows: 3, columns: 5)
-    var operands = unsafe TransposedProductOperands(a: a, b: b, c: amplyHeld)
+    var operands = unsafe TransposedProductOperands(a: a, b: b, c: amplyHeld, start: start)
     if let second {
       unsafe operands.secondB = MatrixView(UnsafePointer(ample), rows: second.rowsOfB, columns: 5)
       unsafe operands.secondC = MutableMatrixView(ample, rows: second.c.rows, columns: second.c.columns)
