@@ -13,7 +13,8 @@ import RecurrenceKernels
 //
 // Every thread runs the loop through time for its own sequences; the products that sum over sequences split their
 // outputs. A chunk, not the whole sequence, because δ of a chunk stays in cache, and memory for δ does not grow with T.
-// The sums start from what is there, or at zero, and run in descending t, so chunks, segments and calls do not show in the bits.
+// The sums start from what is there, or at zero, and run in descending t, so chunks, segments and calls do not show in
+// the bits.
 
 /// What the caller of a backward pass hands over. Time-major, rows as the caller counts them.
 ///

@@ -68,7 +68,8 @@ public struct CheckpointDirectory: Sendable {
     return try access.entries(of: path).compactMap(generation).sorted()
   }
 
-  /// Writes a checkpoint and makes it permanent, then visible. Removes first what killed processes left hidden.
+  /// Writes a checkpoint and makes it permanent, then visible. Removes first what killed processes left hidden,
+  /// as far as the system lets it.
   ///
   /// A step that is there already is never written over. Where its latest revision holds the same files, nothing is
   /// done; else the new one becomes its next revision, `step-000000001234-1`, and the latest of that step.

@@ -11,9 +11,9 @@ public import CProcessor
 //
 // A and B of one row each are read where they lie: to copy them would cost more than it saves.
 //
-// Every sum starts from C's content, or from zero, and takes the rows of A and B in descending order, so that a gradient accumulated
-// segment by segment, last segment first, has the bits of one accumulated at once. Packing reverses the rows, after
-// which a tile's ascending k is the right order.
+// Every sum starts from C's content, or from zero, and takes the rows of A and B in descending order, so that a
+// gradient accumulated segment by segment, last segment first, has the bits of one accumulated at once. Packing
+// reverses the rows, after which a tile's ascending k is the right order.
 
 /// The operands of C[M, N] = start + A[K, M]ᵀ · B[K, N].
 @frozen @unsafe public struct TransposedProductOperands<Scalar: KernelScalar> {
