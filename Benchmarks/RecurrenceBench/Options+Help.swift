@@ -59,7 +59,8 @@ extension Options {
         For scripts that compare libraries in turn. A label is what --list prints, and may have any shape:
         infer/lstm/100x32x128x128/f32/x86-64-v4/threads=1. The answer has the fields of --json but no roof, or
         {"label":…,"error":…}. Operands stay while the label does: they are verified and warmed up at the first of
-        equal requests, and the others cost the samples of --seconds, at least three.
+        equal requests, and the others cost the samples of --seconds, at least three; one, where it
+        takes a quarter of a second.
 
       ENVIRONMENT
         RECURRENCE_ISA         the instruction set this process selects: baseline, x86-64-v3, x86-64-v4

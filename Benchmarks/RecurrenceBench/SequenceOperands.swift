@@ -2,7 +2,8 @@ import Recurrence
 
 /// One layer with everything that its passes read and write, and the loops that are timed.
 ///
-/// Passes take buffers, as an engine's would, and gradients replace what was there.
+/// Passes take buffers, as an engine's would, and gradients replace what was there. Training passes leave their outputs on the
+/// tape, unless it keeps only some of the steps.
 final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   let problem: SequenceProblem
   let layer: RecurrentLayer<C, Scalar>
@@ -12,7 +13,8 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   private let kernels: Kernels<Scalar>
   private let input: [Scalar]
   private let outputGradients: [Scalar]
-  private var outputs: [Scalar]
+  /// Of passes whose outputs do not stay on the tape; otherwise empty.
+  private var ownOutputs: [Scalar]
   /// After the last step.
   private var states: [Scalar]
   /// With respect to the states before the first step.
@@ -53,7 +55,7 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
     }
     input = elements(1, problem.inputs) { $0 }
     outputGradients = trains ? elements(2, problem.units) { last - $0 } : []
-    outputs = [Scalar](repeating: 0, count: rows * problem.units)
+    ownOutputs = [Scalar](repeating: 0, count: trains && keeping == nil ? 0 : rows * problem.units)
     states = layer.makeStates(batch: problem.batch).values
     stateGradients = layer.makeStates(batch: problem.batch).values
     gradient = layer.makeGradient().values
@@ -85,8 +87,11 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
     return MemoryUse(
       tape: kept, workspace: tape.byteCount - kept, weights: bytes(layer.parameters.values),
       gradient: bytes(gradient),
-      operands: bytes(input, outputs, outputGradients, inputGradients, states, stateGradients))
+      operands: bytes(input, ownOutputs, outputGradients, inputGradients, states, stateGradients))
   }
+
+  /// Outputs of the last pass.
+  private var outputs: [Scalar] { ownOutputs.isEmpty ? unsafe tape.withUnsafeOutputs { unsafe Array($0) } : ownOutputs }
 
   /// All gradients of the last training pass.
   var results: [Scalar] { gradient + inputGradients + stateGradients }
@@ -109,7 +114,7 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
           workspace: &workspace)
       }
     }
-    BlackHole.consume(Double(outputs[outputs.count - 1]))
+    BlackHole.consume(Double(ownOutputs[ownOutputs.count - 1]))
   }
 
   /// Forward and backward passes: gradients of weights, input and initial state.
@@ -118,7 +123,8 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
       unsafe withDerivatives { outputGradients, gradient, inputGradients, stateGradients in
         for _ in 0..<repetitions {
           unsafe layer.forward(
-            input, steps: problem.steps, batch: problem.batch, outputs: outputs, finalStates: states, tape: &tape)
+            input, steps: problem.steps, batch: problem.batch, outputs: outputs.isEmpty ? nil : outputs,
+            finalStates: states, tape: &tape)
           unsafe layer.backward(
             input, outputGradients: outputGradients, parameterGradients: gradient, accumulates: false,
             inputGradients: inputGradients, initialStateGradients: stateGradients, tape: &tape)
@@ -135,7 +141,7 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
     ) -> Void
   ) {
     unsafe input.withUnsafeBufferPointer { input in
-      unsafe outputs.withUnsafeMutableBufferPointer { outputs in
+      unsafe ownOutputs.withUnsafeMutableBufferPointer { outputs in
         unsafe states.withUnsafeMutableBufferPointer { states in unsafe body(input, outputs, states) }
       }
     }
@@ -182,7 +188,7 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
       let perStep = values.count / problem.steps
       return values[(t * perStep)..<((t + 1) * perStep)].allSatisfy { $0 == 0 }
     }
-    let last = problem.steps - 1
+    let (last, outputs) = (problem.steps - 1, outputs)
     if isZero(outputs, atStep: 0) { return "the first outputs have vanished" }
     if !isZero(outputs, atStep: last) { return "the last outputs have not vanished" }
     if mode.trains && isZero(inputGradients, atStep: last) { return "∂L/∂input has vanished at the last step" }
@@ -208,6 +214,7 @@ final class SequenceOperands<C: Cell, Scalar: RecurrenceScalar> {
   private func verifyOutputs(_ label: String, _ mode: SequenceMode) throws {
     // Of inputs in the first step, the largest of all.
     let magnitude = values.scale(0, of: problem.steps)
+    let outputs = mode == .step ? [] : outputs
     for row in Set([0, problem.batch - 1]).sorted() {
       var states = [[Double]](repeating: [Double](repeating: 0, count: problem.units), count: C.states.count)
       for t in 0..<(mode == .step ? 3 : min(problem.steps, 3)) {

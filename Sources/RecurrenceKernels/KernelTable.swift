@@ -91,6 +91,8 @@ public protocol KernelTable<Scalar>: Sendable {
   public let transposedColumnBlock: Int
   /// Scalars of scratch memory for `KernelTable.product`, per thread.
   public let productScratch: Int
+  /// The same, of several rows and weights that are not packed.
+  public let inPlaceScratch: Int
   /// Scalars of scratch memory for `KernelTable.transposedProduct`, per thread, of any number of columns.
   public let transposedScratch: Int
   /// Those that one panel less saves.
@@ -124,6 +126,7 @@ public protocol KernelTable<Scalar>: Sendable {
     transposedRowBlock = TileGeometry<V>.transposedRowBlock
     transposedColumnBlock = TileGeometry<V>.columnBlock
     productScratch = TileGeometry<V>.productScratch
+    inPlaceScratch = TileGeometry<V>.inPlaceScratch
     transposedScratch = TileGeometry<V>.transposedScratch
     transposedPanelScratch = TileGeometry<V>.packedPanelStride
     observationScratch = V.lanes * V.lanes

@@ -193,7 +193,7 @@ enum TableMisuse: String, Misuse {
   case packedWithinPanel, packedBeforePanels
   case productScratch, rowsBeyond, rowsBefore, panelsBeyond, panelsBefore
   case noChains, negativeChains, unequalChains, deepChains
-  case inPlaceRows, inPlaceColumns, inPlaceStride, inPlaceBackwards
+  case inPlaceChains, inPlaceColumns, inPlaceStride, inPlaceBackwards
   case transposedScratch, transposedRowsBeyond, transposedRowsBefore, columnsBeyond, columnsBefore
   case someColumnsOfTwo, rowsOfSecondB, rowsOfSecondC, columnsOfSecondC
   case transposedStart
@@ -216,11 +216,11 @@ enum TableMisuse: String, Misuse {
     case .negativeChains: ["chains", "equal parts", "got -1 parts of 3"]
     case .unequalChains: ["chains", "equal parts", "got 2 parts of 3"]
     case .deepChains: ["chains", "at most", "got 2 parts of 65536"]
-    case .inPlaceRows: ["weights", "not packed", "one row", "got 2 × \(Self.panel) and \(Self.panel)"]
+    case .inPlaceChains: ["weights", "not packed", "one row, or sums of one chain", "got 2 rows of 3 chains"]
     case .inPlaceColumns:
-      ["weights", "whole vectors of \(Self.panel / 2)", "got 1 × \(Self.panel + 1) and \(2 * Self.panel)"]
-    case .inPlaceStride: ["weights", "stride of no less", "got 1 × \(Self.panel) and \(Self.panel - 1)"]
-    case .inPlaceBackwards: ["weights", "stride of no less", "got 1 × \(Self.panel) and -\(Self.panel)"]
+      ["weights", "not packed", "whole vectors of \(Self.panel / 2)", "got \(Self.panel + 1) and \(2 * Self.panel)"]
+    case .inPlaceStride: ["weights", "stride of no less", "got \(Self.panel) and \(Self.panel - 1)"]
+    case .inPlaceBackwards: ["weights", "stride of no less", "got \(Self.panel) and -\(Self.panel)"]
     case .rowsOfSecondB: ["rows of b", "4"]
     case .rowsOfSecondC: ["rows of c", "4"]
     case .columnsOfSecondC: ["columns of c", "4"]
@@ -257,7 +257,7 @@ enum TableMisuse: String, Misuse {
     case .negativeChains: unsafe product(chains: -1)
     case .unequalChains: unsafe product(chains: 2)
     case .deepChains: unsafe product(depth: 1 << 16, chains: 2)
-    case .inPlaceRows: unsafe product(inPlace: 2, columns: Self.panel, stride: Self.panel)
+    case .inPlaceChains: unsafe product(inPlace: 2, columns: Self.panel, stride: Self.panel, chains: 3)
     case .inPlaceColumns: unsafe product(inPlace: 1, columns: Self.panel + 1, stride: 2 * Self.panel)
     case .inPlaceStride: unsafe product(inPlace: 1, columns: Self.panel, stride: Self.panel - 1)
     case .inPlaceBackwards: unsafe product(inPlace: 1, columns: Self.panel, stride: -Self.panel)
@@ -291,8 +291,9 @@ enum TableMisuse: String, Misuse {
     }
   }
 
-  /// The middle of a million zeros, on a 64-byte boundary.
-  @unsafe private var ample: UnsafeMutablePointer<Float> { unsafe scalars(1 << 20) + (1 << 19) }
+  /// The middle of two million zeros, on a 64-byte boundary: the scratch memory of several rows and weights that nobody
+  /// packed takes more than half a million.
+  @unsafe private var ample: UnsafeMutablePointer<Float> { unsafe scalars(1 << 21) + (1 << 20) }
 
   @unsafe private var amplyHeld: MutableMatrixView<Float> { unsafe MutableMatrixView(ample, rows: 2, columns: 5) }
 
@@ -311,11 +312,12 @@ enum TableMisuse: String, Misuse {
     unsafe Kernels<Float>.selected.table.product(operands, rows: 0..<2, panels: 0..<1, scratch: ample)
   }
 
-  @unsafe private func product(inPlace rows: Int, columns: Int, stride: Int) {
+  @unsafe private func product(inPlace rows: Int, columns: Int, stride: Int, chains: Int = 1) {
     var operands = unsafe ProductOperands(
       a: MatrixView(UnsafePointer(ample), rows: rows, columns: 3), weights: UnsafePointer(ample), bias: nil,
       c: MutableMatrixView(ample, rows: rows, columns: columns), start: .bias)
     unsafe operands.weightsStride = stride
+    unsafe operands.chains = chains
     unsafe Kernels<Float>.selected.table.product(operands, rows: 0..<rows, panels: 0..<1, scratch: ample)
   }
 

@@ -16,6 +16,10 @@ import Testing
     kernels.run(sweepInPlace, sweepInPlace)
   }
 
+  @Test(arguments: KernelCase.all) func weightsOfSeveralRowsArePackedOnTheWay(_ kernels: KernelCase) {
+    kernels.run(sweepInPlaceRows, sweepInPlaceRows)
+  }
+
   @Test(arguments: KernelCase.all) func transposedProductsStartWhereTheyAreTold(_ kernels: KernelCase) {
     kernels.run(sweepTransposed, sweepTransposed)
   }
@@ -83,6 +87,32 @@ import Testing
     let deep = ChainCase(
       kernels, m: 1, n: 3 * lanes, chains: 1, .bias, partDepth: kernels.geometry.depthBlock + 1, stream: stream + 1)
     complaints.note(deep.findInPlace(gap: 0), deep.label)
+  }
+
+  /// Several rows, whose weights are packed a block at a time. `InPlaceProductTests` has the large ones.
+  private func sweepInPlaceRows<Scalar: TestScalar>(_ kernels: Kernels<Scalar>) {
+    let (lanes, tile, block) = (kernels.geometry.lanes, kernels.geometry.tileRows, kernels.geometry.depthBlock)
+    // One for all: it is large, and what a case leaves in it is wrong for the next.
+    let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: kernels.geometry.inPlaceScratch))
+    var complaints = Complaints()
+    var stream = 77_500
+    func check(m: Int, vectors: Int, _ beginning: Beginning, depth: Int? = nil) {
+      stream += 1
+      let gap = [0, 1, lanes][stream % 3]
+      let product = ChainCase(
+        kernels, m: m, n: vectors * lanes, chains: 1, beginning, partDepth: depth, stream: stream)
+      complaints.note(product.findInPlace(gap: gap, scratch), product.label + ", W \(gap) scalars between rows")
+    }
+    for m in Set([2, 3, 7, tile, tile + 1, 2 * tile + 1]).sorted() {
+      for vectors in [1, 2, 3, 4, 5, 9] {
+        for beginning in Beginning.allCases { check(m: m, vectors: vectors, beginning) }
+        if complaints.areEnough { return }
+      }
+    }
+    for beginning in Beginning.allCases {
+      for depth in [block, block + 1, 2 * block + 1] { check(m: tile + 1, vectors: 3, beginning, depth: depth) }
+    }
+    complaints.note(scratch.damage, "\(kernels.label): scratch")
   }
 
   // MARK: Aᵀ · B
@@ -229,19 +259,24 @@ private struct ChainCase<Scalar: TestScalar> {
   }
 
   /// The same where W lies as it is, at the end of a page.
-  func findInPlace(gap: Int) -> String? {
+  ///
+  /// - Parameter scratch: the caller's, which several rows need; nil for that of packed weights.
+  func findInPlace(gap: Int, _ scratch: GuardedMatrix<Scalar>? = nil) -> String? {
     let weights = GuardedMatrix(w, rows: k, columns: n, stride: n + gap, placement: .endOfPage)
-    return unsafe find(UnsafePointer(weights.pointer), stride: n + gap, weights)
+    return unsafe find(UnsafePointer(weights.pointer), stride: n + gap, weights, scratch)
   }
 
   @unsafe private func find(
-    _ weights: UnsafePointer<Scalar>, stride: Int, _ holder: GuardedMatrix<Scalar>
+    _ weights: UnsafePointer<Scalar>, stride: Int, _ holder: GuardedMatrix<Scalar>,
+    _ given: GuardedMatrix<Scalar>? = nil
   ) -> String? {
     var layouts = layouts
     let aMatrix = layouts.matrix(a, rows: m, columns: k)
     let c = layouts.matrix(before, rows: m, columns: n)
     let biasMatrix = GuardedMatrix(row: bias, placement: .endOfPage)
-    let scratch = GuardedMatrix(row: [Scalar](repeating: .nan, count: kernels.geometry.productScratch))
+    let own = GuardedMatrix(
+      row: [Scalar](repeating: .nan, count: given == nil ? kernels.geometry.productScratch : 0))
+    let scratch = given ?? own
     var operands = unsafe ProductOperands(
       a: aMatrix.view, weights: weights, bias: beginning == .zero ? nil : UnsafePointer(biasMatrix.pointer),
       c: c.mutableView, start: beginning.start)
@@ -252,7 +287,7 @@ private struct ChainCase<Scalar: TestScalar> {
         unsafe kernels.table.product(operands, rows: rows, panels: panels, scratch: scratch.pointer)
       }
     }
-    return firstDifference(c.values, from: expected, columns: n) ?? c.damage ?? scratch.damage ?? holder.damage
+    return firstDifference(c.values, from: expected, columns: n) ?? c.damage ?? own.damage ?? holder.damage
   }
 }
 

@@ -9,6 +9,8 @@ from verification import fault
 
 # Only for the estimate: operations a second of a peer that is neither the best nor the worst.
 _ASSUMED_RATE = 100e9
+# Seconds, as where samples are taken.
+_LONG_PASS = 0.25
 
 
 class Raw:
@@ -40,10 +42,11 @@ class Raw:
 
 
 def estimate(row, peers, rounds, seconds):
-    """Seconds that a row takes: each round a pass to warm up and then samples, at least three passes; before the rounds
-    operands, one warm-up, one verification."""
+    """Seconds that a row takes: each round a pass to warm up and then samples, at least three passes, or one that is long;
+    before the rounds operands, one warm-up, one verification."""
     one = row.flops / _ASSUMED_RATE
-    return peers * (rounds + 2) * (one + max(seconds, 3 * one)) + 8 * one + 0.1 * peers
+    round_takes = one if one >= _LONG_PASS else one + max(seconds, 3 * one)
+    return peers * ((rounds + 2) * round_takes + one) + 8 * one + 0.1 * peers
 
 
 def prepared(row, peers, reference, options, raw):

@@ -48,6 +48,7 @@ extension BackwardDriver {
   private func pullBackInput(
     _ layer: Int, _ chunk: Range<Int>, _ call: BackwardCall<Scalar>, _ phases: inout TeamPhases
   ) {
+    if unsafe call.pullsBackTogether(layer) { return }
     guard let operands = unsafe inputProduct(layer, chunk.lowerBound, steps: chunk.count, chunk, call) else { return }
     let panels = EvenSplit(shape.kernels.geometry.panels(shape.inputs(of: layer)), parts: memory.use.threads)
     phases.run(panels.parts) { block in

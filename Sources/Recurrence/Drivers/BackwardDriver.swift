@@ -9,6 +9,7 @@ import RecurrenceKernels
 //           δ_t ← the cell's backward                           (in the loop: only what depends on the step)
 //           ∂L/∂h_{t−1} += δ_t · U
 //         ∂L/∂input ← δ · W                                      one product
+//       where the first layer's W is large: its ∂L/∂input ← δ · W, one product for the whole batch
 //       for each layer: dW, dU, db += δᵀ · input, δᵀ · h_{t−1}, Σ δ      large products over the chunk's rows
 //
 // Every thread runs the loop through time for its own sequences; the products that sum over sequences split their
@@ -34,6 +35,9 @@ import RecurrenceKernels
   var steps: Int? = nil
   /// In: the parameters, W and U of which are read where they lie; nil where they were packed.
   private(set) var unpacked: UnsafePointer<Scalar>? = nil
+  /// In: the parameters, of which the first layer's W is read where it lies, after each chunk of steps; nil where it is not, or
+  /// nobody wants ∂L/∂input.
+  private(set) var inputWeights: UnsafePointer<Scalar>? = nil
 
   /// The same call, that reads W and U where they lie.
   func reading(_ parameters: UnsafePointer<Scalar>) -> Self {
@@ -41,6 +45,16 @@ import RecurrenceKernels
     unsafe call.unpacked = unsafe parameters
     return unsafe call
   }
+
+  /// The same call, that reads the first layer's W where it lies.
+  func readingInputWeights(_ parameters: UnsafePointer<Scalar>) -> Self {
+    var call = unsafe self
+    unsafe call.inputWeights = unsafe parameters
+    return unsafe call
+  }
+
+  /// Whether ∂L/∂(input of the layer) is taken for all sequences of a chunk together, after its steps.
+  func pullsBackTogether(_ layer: Int) -> Bool { unsafe layer == 0 && inputWeights != nil }
 }
 
 /// One thread's part of the loop through time: the sequences `rows`, in the order of the schedule.
@@ -188,6 +202,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
 
   /// ∂L/∂(input of the layer) ← δ · W: for the layer below, or for the caller.
   private func pullBackInput(_ layer: Int, _ chunk: Range<Int>, _ call: BackwardCall<Scalar>) {
+    if unsafe call.pullsBackTogether(layer) { return }
     let isWhole = rows.count == schedule.batch
     let panels = shape.kernels.geometry.panels(shape.inputs(of: layer))
     var t = chunk.lowerBound
@@ -199,27 +214,22 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
     }
   }
 
-  /// Some panels of δ · W, W packed or where it lies.
-  func multiply(_ operands: ProductOperands<Scalar>, _ layer: Int, panels: Range<Int>, _ call: BackwardCall<Scalar>) {
-    if let parameters = unsafe call.unpacked {
-      unsafe multiplyInPlace(operands, parameters + shape.offsets[layer].w, panels: panels)
-    } else {
-      unsafe shape.kernels.table.product(
-        operands, rows: 0..<operands.c.rows, panels: panels, scratch: memory.productScratch(part))
-    }
+  /// Of the first layer, some panels for all sequences: this driver's are the whole batch.
+  @specialized(where Scalar == Float)
+  @specialized(where Scalar == Double)
+  func pullBackTogether(_ chunk: Range<Int>, panels: Range<Int>, _ call: BackwardCall<Scalar>) {
+    guard let operands = unsafe inputProduct(0, chunk.lowerBound, steps: chunk.count, chunk, call) else { return }
+    unsafe multiply(operands, 0, panels: panels, call)
   }
 
-  /// A product with W where it lies, whose gates follow each other run by run. From run to run, sums go on.
-  private func multiplyInPlace(_ all: ProductOperands<Scalar>, _ w: UnsafePointer<Scalar>, panels: Range<Int>) {
-    let (units, columns) = unsafe (shape.units, all.c.columns)
-    for run in shape.plan.inputRuns {
-      let first = (run.position - shape.plan.inputs.lowerBound) * units
-      var operands = unsafe all
-      unsafe operands.a = MatrixView(all.a.base + first, rows: 1, columns: run.count * units)
-      unsafe (operands.weights, operands.weightsStride) = unsafe (w + run.gate * units * columns, columns)
-      if first > 0 { unsafe operands.start = unsafe all.chains > 1 ? .add : .accumulate }
-      if unsafe all.chains > 1 { unsafe operands.chains = run.count }
-      unsafe shape.kernels.table.product(operands, rows: 0..<1, panels: panels, scratch: memory.productScratch(part))
+  /// Some panels of δ · W, W packed or where it lies.
+  func multiply(_ operands: ProductOperands<Scalar>, _ layer: Int, panels: Range<Int>, _ call: BackwardCall<Scalar>) {
+    let scratch = unsafe memory.productScratch(part)
+    if let parameters = unsafe call.unpacked ?? (layer == 0 ? call.inputWeights : nil) {
+      unsafe shape.multiplyInPlace(
+        operands, parameters + shape.offsets[layer].w, rows: 0..<operands.c.rows, panels: panels, scratch: scratch)
+    } else {
+      unsafe shape.kernels.table.product(operands, rows: 0..<operands.c.rows, panels: panels, scratch: scratch)
     }
   }
 
@@ -248,5 +258,25 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       c: MutableMatrixView(target + (row - targetStart) * columns, rows: count, columns: columns), start: .bias)
     unsafe product.chains = shape.chains(shape.plan.inputs.count, columns: columns)
     return unsafe product
+  }
+}
+
+extension StackShape {
+  /// A product of δ with W where it lies, whose gates follow each other run by run. From run to run, sums go on.
+  func multiplyInPlace(
+    _ all: ProductOperands<Scalar>, _ w: UnsafePointer<Scalar>, rows: Range<Int>, panels: Range<Int>,
+    scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    let columns = unsafe all.c.columns
+    for run in plan.inputRuns {
+      let first = (run.position - plan.inputs.lowerBound) * units
+      var operands = unsafe all
+      unsafe operands.a = MatrixView(
+        all.a.base + first, rows: all.a.rows, columns: run.count * units, stride: all.a.stride)
+      unsafe (operands.weights, operands.weightsStride) = unsafe (w + run.gate * units * columns, columns)
+      if first > 0 { unsafe operands.start = unsafe all.chains > 1 ? .add : .accumulate }
+      if unsafe all.chains > 1 { unsafe operands.chains = run.count }
+      unsafe kernels.table.product(operands, rows: rows, panels: panels, scratch: scratch)
+    }
   }
 }

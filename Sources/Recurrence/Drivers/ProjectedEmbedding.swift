@@ -108,17 +108,25 @@ import RecurrenceKernels
   }
 
   /// A product with one row for each symbol that occurs.
-  private func run(_ operands: ProductOperands<Scalar>, _ memory: SequenceMemory<Scalar>) {
-    nonisolated(unsafe) let operands = unsafe operands
+  ///
+  /// - Parameter w: W where it lies, for a product of δ; nil where the operands have their weights packed.
+  private func run(
+    _ operands: ProductOperands<Scalar>, _ memory: SequenceMemory<Scalar>, inPlace w: UnsafePointer<Scalar>? = nil
+  ) {
+    nonisolated(unsafe) let (operands, w) = unsafe (operands, w)
     let (depth, width) = unsafe (operands.a.columns, operands.c.columns)
     let threads = usefulThreads(memory.use.threads, count, width, depth, smallestSplit: memory.smallestSplit)
     let rows = EvenSplit(count, parts: max(1, min(threads, count)))
-    let panels = memory.shape.kernels.geometry.panels(width)
+    let shape = memory.shape
+    let panels = 0..<shape.kernels.geometry.panels(width)
     concurrentParts(rows.parts) { part in
+      let scratch = unsafe memory.productScratch(part)
       flushingSubnormals {
-        unsafe memory.shape.kernels.table.product(
-          operands, rows: rows.range(part), panels: 0..<panels,
-          scratch: memory.productScratch(part))
+        if let w = unsafe w {
+          unsafe shape.multiplyInPlace(operands, w, rows: rows.range(part), panels: panels, scratch: scratch)
+        } else {
+          unsafe shape.kernels.table.product(operands, rows: rows.range(part), panels: panels, scratch: scratch)
+        }
       }
     }
   }
@@ -171,12 +179,14 @@ import RecurrenceKernels
   @specialized(where Scalar == Float)
   @specialized(where Scalar == Double)
   func addVectorGradients(
-    to target: UnsafeMutablePointer<Scalar>, packedW: UnsafePointer<Scalar>, _ memory: SequenceMemory<Scalar>
+    to target: UnsafeMutablePointer<Scalar>, parameters: UnsafePointer<Scalar>, _ memory: SequenceMemory<Scalar>
   ) {
     let operands = unsafe ProductOperands(
-      a: MatrixView(UnsafePointer(gradients), rows: count, columns: columns), weights: packedW, bias: nil,
+      a: MatrixView(UnsafePointer(gradients), rows: count, columns: columns), weights: memory.backwardW(0), bias: nil,
       c: MutableMatrixView(vectorGradients, rows: count, columns: inputs), start: .bias)
-    unsafe run(operands, memory)
+    let shape = memory.shape
+    unsafe run(
+      operands, memory, inPlace: memory.readsInputWeightsInPlace ? parameters + shape.offsets[0].w : nil)
     flushingSubnormals {
       unsafe memory.shape.kernels.table.addRows(
         MatrixView(UnsafePointer(vectorGradients), rows: count, columns: inputs), UnsafePointer(occurring),

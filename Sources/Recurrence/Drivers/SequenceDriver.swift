@@ -95,7 +95,10 @@ extension SequenceMemory {
       }
     }
     if let gradient = unsafe call.gradient, unsafe !call.accumulates { unsafe clear(gradient, call) }
-    let call = unsafe readsWeightsInPlace ? call.reading(parameters) : call
+    let pullsBackTogether = unsafe readsInputWeightsInPlace && call.inputGradient != nil && embedding == nil
+    let call =
+      unsafe readsWeightsInPlace
+      ? call.reading(parameters) : pullsBackTogether ? call.readingInputWeights(parameters) : call
     let tapeSteps = use.tapeSteps!
     for segment in (0..<segments).reversed() {
       let start = segment * tapeSteps
@@ -115,7 +118,7 @@ extension SequenceMemory {
     unsafe recorder?.recordInitialGradients(hiddenGradient, otherGradient, batch: schedule.batch)
     guard let given = unsafe call.inputGradient else { return }
     if let embedding {
-      unsafe embedding.addVectorGradients(to: given, packedW: backwardW(0), self)
+      unsafe embedding.addVectorGradients(to: given, parameters: parameters, self)
     } else if !schedule.isUniform {
       nonisolated(unsafe) let gradient = unsafe given
       inParts { [self] _, rows in
@@ -151,6 +154,13 @@ extension SequenceMemory {
           phases.run(parts) { part in
             unsafe BackwardDriver(memory: self, weights: weights, part: part, rows: rows(ofPart: part, of: parts))
               .run(chunk, tapeStart: steps.lowerBound, call)
+          }
+        }
+        if unsafe call.pullsBackTogether(0) {
+          let panels = EvenSplit(shape.kernels.geometry.panels(shape.inputs), parts: threads)
+          phases.run(panels.parts) { block in
+            unsafe BackwardDriver(memory: self, weights: weights, part: block, rows: 0..<schedule.batch)
+              .pullBackTogether(chunk, panels: panels.range(block), call)
           }
         }
         if !wantsGradient { continue }
@@ -203,7 +213,7 @@ extension SequenceMemory {
   }
 
   private func packBackwardW(_ parameters: UnsafePointer<Scalar>) {
-    for layer in 0..<shape.layers {
+    for layer in 0..<shape.layers where layer > 0 || !readsInputWeightsInPlace {
       unsafe pack(
         parameters + shape.offsets[layer].w, shape.plan.inputRuns, shape.plan.inputs,
         columns: shape.inputs(of: layer), into: backwardW(layer))

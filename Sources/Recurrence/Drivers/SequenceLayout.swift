@@ -18,6 +18,8 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   let chunk: Int
   /// Steps that δ is kept for before weight gradients are taken.
   let gradientChunk: Int
+  /// Whether the way back reads the first layer's W where it lies.
+  let readsInputWeightsInPlace: Bool
   /// Scalars from one thread's scratch memory to the next's: whole cache lines, so that no two threads write to one.
   let productScratchStride, programScratchStride: Int
   /// Scalars in all.
@@ -26,7 +28,8 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   // Forward.
   /// [L][B, H], [L][B, (S−1)·H]: states before the step at hand; after a call, the final states.
   private(set) var hidden = 0, other = 0
-  /// Pre-activations [chunk·B, P·H], operand of stage 1 [B, H], outputs of layers [L][chunk·B, H].
+  /// Pre-activations [chunk·B, P·H], operand of stage 1 [B, H], outputs of layers [L][chunk·B, H]. With a tape, pre-activations
+  /// lie where δ does: passes take turns.
   private(set) var gates = 0, operand = 0, outputs = 0
   /// Inputs of ragged sequences in the order of the schedule, [T·B, I].
   private(set) var packedInput = 0
@@ -45,7 +48,7 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
   private(set) var gradients = 0, operands = 0, operandGradient = 0, inputGradient = 0
   /// Gradients of ragged sequences in the order of the schedule: [T·B, H], [T·B, I].
   private(set) var packedOutputGradient = 0, packedInputGradient = 0
-  /// W and U of each layer, U of each stage, packed for the way back.
+  /// W and U of each layer, U of each stage, packed for the way back; of W that is read where it lies, nothing.
   private(set) var w: [Int] = []
   private(set) var u: [[Int]] = []
 
@@ -63,22 +66,32 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     // δ of a chunk stays in L2, unless it is of fewer rows than a product that reads and writes whole gradients should have.
     let affordable = Self.quotient(524_288, batch, shape.gradientStride, layers, size)
     gradientChunk = max(1, min(use.tapeSteps ?? 0, max(512 / max(1, batch), affordable)))
+    // Of a tape that keeps few steps, chunks are of too few rows for each to read W in that order.
+    let tapeSteps = use.tapeSteps ?? 0
+    readsInputWeightsInPlace =
+      tapeSteps > 0 && shape.hasLargeInputWeights && (tapeSteps >= use.steps || gradientChunk * batch >= 128)
     let geometry = shape.kernels.geometry
     // Gradients of W and U are taken together: see `WeightGradients`.
     let panels = (0..<layers).reduce(0) { max($0, geometry.panels(shape.inputs(of: $1))) } + geometry.panels(units)
     let transposedScratch = use.tapeSteps == nil ? 0 : geometry.transposedScratch(panels: panels)
-    productScratchStride = (max(geometry.productScratch, transposedScratch) + 15) / 16 * 16
+    let inPlaceScratch = readsInputWeightsInPlace ? geometry.inPlaceScratch : 0
+    productScratchStride = (max(geometry.productScratch, transposedScratch, inPlaceScratch) + 15) / 16 * 16
     programScratchStride = (geometry.programScratch(registers: shape.cell.registers) + 15) / 16 * 16
 
     var plan = SlabPlan<Scalar>()
     hidden = plan.reserve(layers, batch, units)
     other = plan.reserve(layers, batch, shape.otherStride)
-    gates = plan.reserve(chunk, batch, shape.gateStride)
+    let gatesCount = plan.product(chunk, batch, shape.gateStride)
+    if use.tapeSteps == nil {
+      gates = plan.reserve(gatesCount)
+      outputs = plan.reserve(layers, chunk, batch, units)
+    }
     operand = plan.reserve(batch, units)
-    if use.tapeSteps == nil { outputs = plan.reserve(layers, chunk, batch, units) }
     if use.ragged { packedInput = plan.reserve(use.steps, batch, shape.inputs) }
     if let tapeSteps = use.tapeSteps {
       reserveTape(tapeSteps, &plan)
+      gradients = plan.reserve(max(gatesCount, plan.product(layers, gradientChunk, batch, shape.gradientStride)))
+      gates = gradients
       reserveBackward(&plan)
     }
     productScratch = plan.reserve(use.threads, productScratchStride)
@@ -113,7 +126,6 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     let (layers, batch, units) = (shape.layers, use.batch, shape.units)
     hiddenGradient = plan.reserve(layers, batch, units)
     otherGradient = plan.reserve(layers, batch, shape.otherStride)
-    gradients = plan.reserve(layers, gradientChunk, batch, shape.gradientStride)
     if shape.stages > 1 {
       operands = plan.reserve(layers, gradientChunk, batch, units)
       operandGradient = plan.reserve(batch, units)
@@ -126,7 +138,8 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     let table = shape.kernels.table
     for layer in 0..<layers {
       let rows = shape.plan.gates * units
-      w.append(plan.reserve(table.packedCount(outputs: shape.inputs(of: layer), depth: rows)))
+      let isPacked = layer > 0 || !readsInputWeightsInPlace
+      w.append(plan.reserve(isPacked ? table.packedCount(outputs: shape.inputs(of: layer), depth: rows) : 0))
       u.append(
         shape.plan.recurrent.map { plan.reserve(table.packedCount(outputs: units, depth: $0.count * units)) })
     }

@@ -55,6 +55,7 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   var name: String { use.tapeSteps == nil ? "workspace" : "tape" }
   var chunk: Int { at.chunk }
   var gradientChunk: Int { at.gradientChunk }
+  var readsInputWeightsInPlace: Bool { at.readsInputWeightsInPlace }
 
   var byteCount: Int { slab.count * MemoryLayout<Scalar>.stride }
   /// Bytes that a step of one sequence adds to the tape, over all layers.

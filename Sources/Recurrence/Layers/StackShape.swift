@@ -19,6 +19,9 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   /// Whether the way back can read W and U where they lie: their columns are whole vectors, and the rows of each stage in
   /// the order of δ.
   let canReadInPlace: Bool
+  /// Whether the way back of many rows can read the first layer's W where it lies, and should: it takes 2 MiB and more, and a
+  /// copy would show in the memory of a pass.
+  let hasLargeInputWeights: Bool
   /// Multiply-adds of one step of one sequence through all layers.
   let work: Double
 
@@ -41,6 +44,9 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
     let lanes = kernels.geometry.lanes
     canReadInPlace =
       inputs % lanes == 0 && units % lanes == 0 && plan.recurrentRuns.allSatisfy { $0.count == 1 }
+    // More than 32 inputs: δ is summed in one chain, as it must be where several rows meet W where it lies.
+    hasLargeInputWeights =
+      inputs % lanes == 0 && inputs > 32 && inputColumns * inputs * MemoryLayout<Scalar>.stride >= 2 << 20
     work = (0..<layers).reduce(0.0) {
       $0 + Double(cell.plan.gates * units) * Double(($1 == 0 ? inputs : units) + units)
     }

@@ -21,6 +21,26 @@
   /// Steps that are kept at a time; where the sequence is longer, the others are run again.
   public var keptSteps: Int { memory.use.tapeSteps! }
 
+  /// Calls `body` with the outputs of the last forward pass, [T, B, H] of the top layer, where the tape has them: a pass that is
+  /// asked for no outputs does not write them twice. They are valid until `body` returns, and stay what they are until the next
+  /// forward pass.
+  ///
+  /// Traps where no forward pass is on the tape, where it keeps fewer steps than the pass had, and where the pass had lengths: its
+  /// rows lie in another order.
+  @unsafe public func withUnsafeOutputs<Result>(
+    _ body: (UnsafeBufferPointer<Scalar>) throws -> Result
+  ) rethrows -> Result {
+    let schedule = memory.schedule
+    guard isFilled else { fatalError("outputs: expected a tape that holds a forward pass") }
+    guard schedule.steps <= keptSteps else {
+      fatalError("outputs: expected a tape that keeps all \(schedule.steps) steps, got one that keeps \(keptSteps)")
+    }
+    guard schedule.isUniform else { fatalError("outputs: expected a pass without lengths, whose rows are in order") }
+    let count = schedule.steps * schedule.batch * memory.shape.units
+    return unsafe try body(
+      UnsafeBufferPointer(start: memory.tapeHidden(memory.shape.layers - 1), count: count))
+  }
+
   /// Whether passes measure the gradient flow. The results of a pass keep their bits; see Docs/GradientFlow.md for what it
   /// costs. To be set before the forward pass.
   public var recordsGradientFlow: Bool {

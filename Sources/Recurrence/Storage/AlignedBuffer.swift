@@ -26,11 +26,12 @@ import RecurrenceKernels
     isOwner = true
   }
 
-  /// Large memory begins with a large page: weights beyond the caches, read from end to end, cost fewer page walks.
+  /// Large memory begins with a large page: weights beyond the caches, read from end to end, cost fewer page walks. Its end,
+  /// where it is no whole page, is left to small ones, which take no more than is used.
   private static func allocate(_ bytes: Int) -> UnsafeMutableRawPointer {
     if bytes < 2 * hugePage { return UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: alignment) }
     let raw = UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: hugePage)
-    unsafe recurrence_advise_huge_pages(raw, UInt64(bytes))
+    unsafe recurrence_advise_huge_pages(raw, UInt64(bytes / hugePage * hugePage))
     return unsafe raw
   }
 

@@ -4,6 +4,11 @@
 //     for each panel of W:                                                          (streams from L2)
 //       for each tile of rows: Tile
 //
+// Of W that nobody packed, where it lies:
+//
+//   for each depth block:  for each few panels of W: pack them                      (they stay in L2)
+//     for each row block: copy A's rows;  for each of the panels:  for each tile of rows: Tile
+//
 // Copying the rows costs one load and one store per element of A against N multiply-adds, and removes every effect of
 // A's stride: a leading dimension that is a power of two would put all rows of a tile into one cache set.
 
@@ -24,8 +29,9 @@
 @frozen @unsafe public struct ProductOperands<Scalar: KernelScalar> {
   /// In, [M, K].
   public var a: MatrixView<Scalar>
-  /// In, packed by the same kernel table for N outputs and depth K; 64-byte aligned. Or, for a product of one row, W where
-  /// it lies, whose N columns are whole vectors.
+  /// In, packed by the same kernel table for N outputs and depth K; 64-byte aligned. Or W where it lies, whose N columns are
+  /// whole vectors: one row reads each weight once, many rows pack a block at a time, which is little beside what they do
+  /// with it.
   public var weights: UnsafePointer<Scalar>
   /// Elements from one row of W to the next where it lies as it is; 0 where it is packed.
   public var weightsStride = 0
@@ -82,7 +88,8 @@
   /// - Parameters:
   ///   - rows: rows of C, within 0..<M.
   ///   - panels: panels of W, within 0..<⌈N / panelWidth⌉.
-  ///   - scratch: `TileGeometry.productScratch` scalars, overwritten; 64-byte aligned; not shared between threads.
+  ///   - scratch: `TileGeometry.productScratch` scalars, or `inPlaceScratch` where several rows meet weights that are not
+  ///     packed; overwritten; 64-byte aligned; not shared between threads.
   @inlinable @inline(__always)
   public static func run(
     _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
@@ -104,6 +111,9 @@
   ) {
     if rows.count == 1 { return unsafe runRow(operands, row: rows.lowerBound, panels: panels) }
     if unsafe isAddedWhole(operands) { return unsafe runRows(operands, rows: rows, panels: panels) }
+    if unsafe operands.weightsStride > 0 {
+      return unsafe runBlocksInPlace(operands, rows: rows, panels: panels, scratch: scratch)
+    }
     unsafe runBlocks(operands, rows: rows, panels: panels, scratch: scratch)
   }
 
@@ -144,10 +154,74 @@
         }
         while panel < panels.upperBound {
           unsafe runPanel(
-            operands, panel: panel, firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
+            operands, panel: panel, weights: packedWeights(operands, panel: panel, from: k.lowerBound), firstRow: first,
+            rowCount: block.count, depth: k, start: start, copied: scratch)
           panel &+= 1
         }
       }
+    }
+  }
+
+  /// A panel of packed weights, from a step on.
+  @inlinable @inline(__always)
+  static func packedWeights(_ operands: ProductOperands<Scalar>, panel: Int, from k: Int) -> UnsafePointer<Scalar> {
+    let firstColumn = panel &* Geometry.panelWidth
+    let width = unsafe operands.c.columns &- firstColumn
+    return unsafe operands.weights
+      + (firstColumn &* operands.a.columns &+ k &* (width > V.lanes ? Geometry.panelWidth : V.lanes))
+  }
+
+  /// Several rows, and W where it lies: its panels are packed block by block, each once for all rows.
+  @inlinable @inline(never)
+  static func runBlocksInPlace(
+    _ operands: ProductOperands<Scalar>, rows: Range<Int>, panels: Range<Int>, scratch: UnsafeMutablePointer<Scalar>
+  ) {
+    let depth = unsafe operands.a.columns
+    let depthBlocks = EvenSplit(depth, parts: max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock))
+    let groups = EvenSplit(panels.count, limit: Geometry.inPlacePanels)
+    let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
+    let packed = unsafe scratch + Geometry.inPlaceStart
+    for d in 0..<depthBlocks.parts {
+      let k = depthBlocks.range(d)
+      let start = unsafe d == 0 ? operands.start : .accumulate
+      for g in 0..<groups.parts {
+        let group = groups.range(g)
+        let some = unsafe Range(
+          uncheckedBounds: (panels.lowerBound &+ group.lowerBound, panels.lowerBound &+ group.upperBound))
+        unsafe pack(operands, panels: some, depth: k, into: packed)
+        for i in 0..<rowBlocks.parts {
+          let block = rowBlocks.range(i)
+          let first = rows.lowerBound &+ block.lowerBound
+          unsafe copyRows(operands.a, rows: first..<(first &+ block.count), depth: k, into: scratch)
+          for panel in some {
+            unsafe runPanel(
+              operands, panel: panel, weights: packed + (panel &- some.lowerBound) &* Geometry.packedPanelStride,
+              firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
+          }
+        }
+      }
+    }
+  }
+
+  /// Packs some steps of some panels of W where it lies, a few rows at a time, along which the hardware's prefetchers follow.
+  @inlinable @inline(__always)
+  static func pack(
+    _ operands: ProductOperands<Scalar>, panels: Range<Int>, depth: Range<Int>, into packed: UnsafeMutablePointer<Scalar>
+  ) {
+    let w = unsafe MatrixView(
+      operands.weights, rows: operands.a.columns, columns: operands.c.columns, stride: operands.weightsStride)
+    var k = depth.lowerBound
+    while k < depth.upperBound {
+      let rows = unsafe Range(uncheckedBounds: (k, min(k &+ 8, depth.upperBound)))
+      for panel in panels {
+        let first = panel &* Geometry.panelWidth
+        let columns = unsafe min(Geometry.panelWidth, operands.c.columns &- first)
+        unsafe PanelPacking<V>.packPanel(
+          w, rows: rows, reversed: false, firstColumn: first, columns: columns,
+          into: packed
+            + ((panel &- panels.lowerBound) &* Geometry.packedPanelStride &+ (k &- depth.lowerBound) &* columns))
+      }
+      k &+= 8
     }
   }
 
@@ -169,8 +243,9 @@
       chainsFailure(chains, depth, Geometry.depthBlock)
     }
     if unsafe operands.weightsStride == 0 { return unsafe checkAlignment(operands.weights, "packed weights") }
-    let (rows, columns, stride) = unsafe (operands.c.rows, operands.c.columns, operands.weightsStride)
-    if rows > 1 || columns % V.lanes != 0 || stride < columns { inPlaceFailure(rows, columns, stride, V.lanes) }
+    let (columns, stride) = unsafe (operands.c.columns, operands.weightsStride)
+    if columns % V.lanes != 0 || stride < columns { inPlaceFailure(columns, stride, V.lanes) }
+    if unsafe chains > 1 && operands.c.rows > 1 { unsafe inPlaceChainsFailure(chains, operands.c.rows) }
   }
 
   /// Panels that W has.
@@ -195,23 +270,24 @@
     }
   }
 
-  /// One panel of W against all rows of a copied block. The tiles ask for the panel that follows.
+  /// One panel of W against all rows of a copied block. The tiles ask for the panel that follows, unless they pack it.
+  ///
+  /// - Parameter weights: the panel, from the first step of `depth` on.
   @inlinable @inline(__always)
   static func runPanel(
-    _ operands: ProductOperands<Scalar>, panel: Int, firstRow: Int, rowCount: Int, depth: Range<Int>,
-    start: ProductStart, copied: UnsafeMutablePointer<Scalar>
+    _ operands: ProductOperands<Scalar>, panel: Int, weights: UnsafePointer<Scalar>, firstRow: Int, rowCount: Int,
+    depth: Range<Int>, start: ProductStart, copied: UnsafeMutablePointer<Scalar>
   ) {
     let firstColumn = panel &* Geometry.panelWidth
     let width = unsafe min(Geometry.panelWidth, operands.c.columns &- firstColumn)
-    let panelWidth = width > V.lanes ? Geometry.panelWidth : V.lanes
-    let weights = unsafe operands.weights + (firstColumn &* operands.a.columns &+ depth.lowerBound &* panelWidth)
     let tiles = EvenSplit(rowCount, limit: Geometry.rows)
     let edge = unsafe copied + Geometry.rowBlock &* Geometry.copiedRowStride
     // Each tile asks for its part of the panel: one alone would ask for more than memory delivers meanwhile.
     var ahead = unsafe weights + Geometry.panelWidth &* operands.a.columns
     let linesPerTile = (Geometry.panelLines &+ tiles.parts &- 1) / tiles.parts
-    var linesLeft = unsafe operands.a.columns &* operands.c.columns > Geometry.nearScalars ? Geometry.panelLines : 0
-    let asksForWanted = linesLeft == 0 && depth.lowerBound == 0
+    let isFar = unsafe operands.a.columns &* operands.c.columns > Geometry.nearScalars
+    var linesLeft = unsafe isFar && operands.weightsStride == 0 ? Geometry.panelLines : 0
+    let asksForWanted = !isFar && depth.lowerBound == 0
     let wantedPerTile = depth.count / 2 &* Geometry.line
     var place = panel &* tiles.parts &* wantedPerTile
     let asksForC = unsafe start == .accumulate && 2 &* operands.c.rows &* operands.c.stride >= Geometry.nearScalars
@@ -227,7 +303,7 @@
         linesLeft &-= linesPerTile
       }
       if asksForWanted, let wanted = unsafe operands.wanted(at: place) {
-        unsafe (call.ahead, call.aheadLines) = unsafe (wanted, 1)
+        unsafe call.wanted = unsafe wanted
         place &+= wantedPerTile
       }
       if asksForC {

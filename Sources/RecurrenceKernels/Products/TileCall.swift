@@ -15,6 +15,8 @@ public import CProcessor
   /// Weights to be fetched meanwhile, and how many cache lines of them for every two steps; null for none.
   @usableFromInline var ahead: UnsafePointer<Scalar>?
   @usableFromInline var aheadLines = 0
+  /// What else is to be fetched meanwhile, a cache line for every two steps; null for nothing. Not beside weights.
+  @usableFromInline var wanted: UnsafePointer<Scalar>?
   /// C of the tile that follows, to be fetched meanwhile; null for none.
   @usableFromInline var next: UnsafePointer<Scalar>?
 
@@ -49,6 +51,7 @@ extension Tile {
   static func run(_ call: TileCall<Scalar>, _ layout: TileLayout) {
     switch layout {
     case .copiedRows where unsafe call.ahead != nil: unsafe runCopiedAhead(call)
+    case .copiedRows where unsafe call.wanted != nil: unsafe runCopiedWanted(call)
     case .copiedRows: unsafe runCopied(call)
     case .columns: unsafe runColumns(call)
     }
@@ -71,6 +74,16 @@ extension Tile {
       a: call.a, rowStride: TileGeometry<V>.copiedRowStride, depthStride: 1, weights: call.weights,
       panelVectors: columns, panelStride: 0, depth: call.depth, start: call.start, bias: call.bias,
       c: call.c, cStride: call.cStride, ahead: call.ahead, aheadLines: call.aheadLines)
+  }
+
+  /// The same, while what the product's caller wants next is brought near.
+  @inlinable @inline(never)
+  static func runCopiedWanted(_ call: TileCall<Scalar>) {
+    unsafe fetchNext(call)
+    unsafe run(
+      a: call.a, rowStride: TileGeometry<V>.copiedRowStride, depthStride: 1, weights: call.weights,
+      panelVectors: columns, panelStride: 0, depth: call.depth, start: call.start, bias: call.bias,
+      c: call.c, cStride: call.cStride, wanted: call.wanted)
   }
 
   @inlinable @inline(never)

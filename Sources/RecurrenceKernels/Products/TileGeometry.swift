@@ -59,6 +59,15 @@
   @inlinable @inline(__always) public static var edgeScratch: Int { rows &* panelWidth }
   /// Scalars of scratch memory that `ProductKernel` needs.
   @inlinable @inline(__always) public static var productScratch: Int { rowBlock &* copiedRowStride &+ edgeScratch }
+  /// Panels that are packed at a time of weights that lie as they are: half of an L2 of 2 MiB, and of a smaller one what is
+  /// read again for each block of rows comes from L3, as packed weights of this size do.
+  @inlinable @inline(__always) static var inPlacePanels: Int { 512 / panelWidth }
+  /// Where they lie in scratch memory, behind what every product needs: at a cache line.
+  @inlinable @inline(__always)
+  static var inPlaceStart: Int { (productScratch &+ line &- 1) / line &* line }
+  /// Scalars of scratch memory that `ProductKernel` needs for several rows and weights that are not packed.
+  @inlinable @inline(__always)
+  public static var inPlaceScratch: Int { inPlaceStart &+ inPlacePanels &* packedPanelStride }
   /// Scalars from one packed row of A to the next in AᵀB: whole cache lines, and an odd number of them, so that the lines
   /// that a tile reads fall into all sets of the cache.
   @inlinable @inline(__always)

@@ -55,10 +55,15 @@ func chainsFailure(_ chains: Int, _ depth: Int, _ most: Int) -> Never {
 }
 
 @usableFromInline @inline(never)
-func inPlaceFailure(_ rows: Int, _ columns: Int, _ stride: Int, _ lanes: Int) -> Never {
+func inPlaceFailure(_ columns: Int, _ stride: Int, _ lanes: Int) -> Never {
   fatalError(
-    "weights that are not packed: expected one row, whole vectors of \(lanes) columns, and a stride of no less, got "
-      + "\(rows) × \(columns) and \(stride)")
+    "weights that are not packed: expected whole vectors of \(lanes) columns, and a stride of no less, got \(columns) and "
+      + "\(stride)")
+}
+
+@usableFromInline @inline(never)
+func inPlaceChainsFailure(_ chains: Int, _ rows: Int) -> Never {
+  fatalError("weights that are not packed: expected one row, or sums of one chain, got \(rows) rows of \(chains) chains")
 }
 
 @usableFromInline @inline(never)
