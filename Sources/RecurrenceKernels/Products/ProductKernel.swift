@@ -203,10 +203,11 @@
     }
   }
 
-  /// Packs some steps of some panels of W where it lies, a few rows at a time, along which the hardware's prefetchers follow.
+  /// Packs some steps of some panels of W where it lies, a few rows at a time, along which hardware prefetchers follow.
   @inlinable @inline(__always)
   static func pack(
-    _ operands: ProductOperands<Scalar>, panels: Range<Int>, depth: Range<Int>, into packed: UnsafeMutablePointer<Scalar>
+    _ operands: ProductOperands<Scalar>, panels: Range<Int>, depth: Range<Int>,
+    into packed: UnsafeMutablePointer<Scalar>
   ) {
     let w = unsafe MatrixView(
       operands.weights, rows: operands.a.columns, columns: operands.c.columns, stride: operands.weightsStride)

@@ -63,7 +63,8 @@ func inPlaceFailure(_ columns: Int, _ stride: Int, _ lanes: Int) -> Never {
 
 @usableFromInline @inline(never)
 func inPlaceChainsFailure(_ chains: Int, _ rows: Int) -> Never {
-  fatalError("weights that are not packed: expected one row, or sums of one chain, got \(rows) rows of \(chains) chains")
+  fatalError(
+    "weights that are not packed: expected one row, or sums of one chain, got \(rows) rows of \(chains) chains")
 }
 
 @usableFromInline @inline(never)
