@@ -88,12 +88,32 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       let start = isPlain ? startOfEqualSteps(upTo: t, chunk, tapeStart: tapeStart) : t
       let steps = unsafe steps(start...t, layer, chunk, tapeStart: tapeStart, call)
       if isPlain {
+        if memory.isBeyondL2 { unsafe askAhead(steps, rows: count(t)) }
         unsafe shape.kernels.table.backwardSteps(steps)
       } else {
         let place = FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count(t))
         unsafe runWatched(steps.pointee, place, chunk)
       }
       t = start - 1
+    }
+  }
+
+  /// While a step's product runs, what the step before will read: ∂L/∂output, and what the forward pass kept of it. The
+  /// first step of a sequence asks for what nobody has; an address that is only asked for need not exist.
+  private func askAhead(_ steps: UnsafeMutablePointer<BackwardSteps<Scalar>>, rows: Int) {
+    if let outputGradient = unsafe steps.pointee.step.outputGradient {
+      unsafe steps.pointee.product.wanted = unsafe Stretch(
+        outputGradient - steps.pointee.hiddenAdvance, count: rows * shape.units)
+    }
+    if shape.savedStride > 0 {
+      let advance = unsafe steps.pointee.savedAdvance
+      unsafe steps.pointee.wantedTooAdvance = advance
+      unsafe steps.pointee.product.wantedToo = unsafe Stretch(
+        UnsafePointer(steps.pointee.step.saved!) - advance, count: rows * shape.savedStride)
+    } else {
+      unsafe steps.pointee.wantedTooAdvance = unsafe steps.pointee.hiddenAdvance
+      unsafe steps.pointee.product.wantedToo = unsafe Stretch(
+        steps.pointee.step.previousHidden!, count: rows * shape.units)
     }
   }
 

@@ -215,6 +215,7 @@ extension SequenceMemory {
     unsafe steps.pointee.step.hiddenGradient = unsafe hiddenGradient
     unsafe steps.pointee.step.otherGradient = unsafe otherGradient(layer) + first * shape.otherStride
     unsafe (steps.pointee.rows, steps.pointee.count) = (rows, 1)
+    unsafe (steps.pointee.product.wanted, steps.pointee.product.wantedToo) = unsafe (Stretch(), Stretch())
     unsafe place(&steps.pointee.product.a, gates + shape.stageColumn(0), rows)
     unsafe place(&steps.pointee.product.c, hiddenGradient, rows)
     unsafe placeU(&steps.pointee.product, layer, stage: 0, unpacked)

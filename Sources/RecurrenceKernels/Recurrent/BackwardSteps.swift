@@ -8,7 +8,8 @@
 /// What `BackwardStepsKernel` runs. Everything is that of the last step; from one step to the one before it, the states
 /// before it become those after it, and the memory it reads and writes moves back.
 @frozen @unsafe public struct BackwardSteps<Scalar: KernelScalar> {
-  /// C += δ · U of stage 0, where C is ∂L/∂h, and ← δ · U of stage 1, where C is ∂L/∂operand.
+  /// C += δ · U of stage 0, where C is ∂L/∂h, and ← δ · U of stage 1, where C is ∂L/∂operand. What the first wants, of the
+  /// step before, moves back by itself from step to step.
   public var product: ProductOperands<Scalar>
   public var secondProduct: ProductOperands<Scalar>?
   public var mathematics: CellMathematics
@@ -19,6 +20,8 @@
   /// Elements from what belongs to the step before to what belongs to a step: δ; h, the operand and ∂L/∂output, all as
   /// wide; the other states; the saved planes.
   public var gatesAdvance = 0, hiddenAdvance = 0, otherAdvance = 0, savedAdvance = 0
+  /// The same of what the product wants too; what it wants is as far apart as h.
+  public var wantedTooAdvance = 0
   /// As in `RecurrentCall`.
   public var productScratch: UnsafeMutablePointer<Scalar>
   public var programScratch: UnsafeMutablePointer<Scalar>
@@ -50,6 +53,8 @@
     if unsafe step.operand != nil { unsafe step.operand! -= hiddenAdvance }
     if unsafe step.outputGradient != nil { unsafe step.outputGradient! -= hiddenAdvance }
     unsafe product.a.base -= gatesAdvance
+    if unsafe product.wanted.count > 0 { unsafe product.wanted.base! -= hiddenAdvance }
+    if unsafe product.wantedToo.count > 0 { unsafe product.wantedToo.base! -= wantedTooAdvance }
     if unsafe secondProduct != nil {
       unsafe secondProduct!.a.base -= gatesAdvance
     } else {
