@@ -88,7 +88,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
       let t = chunk.lowerBound
       let steps = unsafe steps(chunk, layer, chunk, output, tapeStart: tapeStart)
       unsafe memory.placeProjection(steps, UnsafePointer(input.pointer(t, self)), rows: count(t) * chunk.count)
-      if memory.isFar {
+      if memory.isBeyondL2 {
         // While a step's product runs, the rows that the step will write, and as many of the next chunk's input.
         if layer == 0, chunk.upperBound < schedule.steps {
           unsafe steps.pointee.product.wanted = unsafe Stretch(

@@ -71,13 +71,9 @@ final class SequenceMemory<Scalar: RecurrenceScalar>: @unchecked Sendable {
   private var batch: Int { use.batch }
   private var units: Int { shape.units }
 
-  /// Whether the input and the outputs of a pass come from beyond the caches, so that it pays a forward pass to ask for them
-  /// ahead: from L3, it costs what it saves.
-  var isFar: Bool { operandBytes > 8 << 20 }
-  /// Whether they come from beyond L2: on the way back, that reads more for each step, it pays from there on.
-  var isBeyondL2: Bool { operandBytes > 1 << 20 }
-  private var operandBytes: Int {
-    schedule.offset(schedule.steps) * (shape.inputs + shape.units) * MemoryLayout<Scalar>.stride
+  /// Whether the input and the outputs of a pass come from beyond L2, so that it pays to ask for them ahead.
+  var isBeyondL2: Bool {
+    schedule.offset(schedule.steps) * (shape.inputs + shape.units) * MemoryLayout<Scalar>.stride > 1 << 20
   }
 
   /// Overwrites everything with NaN; tests see whether any of it reaches a result.
