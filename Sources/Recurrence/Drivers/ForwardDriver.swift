@@ -117,11 +117,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     unsafe tangents?.project(input.base)
     for t in chunk where count(t) > 0 {
       let steps = unsafe steps(t..<(t + 1), layer, chunk, output, tapeStart: tapeStart)
-      if let tangents {
-        unsafe run(steps.pointee, t, tangents)
-      } else {
-        unsafe shape.kernels.table.recurrentSteps(steps)
-      }
+      unsafe run(steps.pointee, t, tangents)
       if let recorder = memory.recorder {
         unsafe recorder.recordForward(
           steps.pointee.step, FlowStep(layer: layer, t: t, part: part, first: rows.lowerBound, rows: count(t)),
@@ -277,8 +273,9 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     return unsafe result
   }
 
-  /// One step, and its tangents between each product and the mathematics, which may overwrite the states before the step.
-  private func run(_ steps: RecurrentSteps<Scalar>, _ t: Int, _ tangents: TangentDriver<Scalar>) {
+  /// One step, which leaves its pre-activations, and its tangents between each product and the mathematics, which may
+  /// overwrite the states before the step.
+  private func run(_ steps: RecurrentSteps<Scalar>, _ t: Int, _ tangents: TangentDriver<Scalar>?) {
     let stages = shape.stages
     for stage in 0..<stages {
       var call = unsafe RecurrentCall(
@@ -286,7 +283,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
         action: nil, step: steps.step, rows: steps.rows, productScratch: steps.productScratch,
         programScratch: steps.programScratch)
       unsafe shape.kernels.table.recurrentStep(call)
-      unsafe tangents.step(t, stage: stage, steps.step)
+      unsafe tangents?.step(t, stage: stage, steps.step)
       unsafe call.product = nil
       unsafe call.action = stage == stages - 1 ? .forward : .operand
       unsafe shape.kernels.table.recurrentStep(call)

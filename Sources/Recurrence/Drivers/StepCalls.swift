@@ -92,6 +92,7 @@ extension SequenceMemory {
       c: MutableMatrixView(
         gates + shape.stageColumn(stage), rows: 0, columns: shape.plan.recurrent[stage].count * shape.units,
         stride: shape.gateStride), start: .accumulate)
+    unsafe product.chains = shape.forwardChains
     unsafe product.takesTurns = shape.stages > 1
     return unsafe product
   }

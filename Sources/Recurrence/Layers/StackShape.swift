@@ -68,6 +68,8 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   /// latency of a multiply-add at every term. A matter of the shape alone: no bit depends on the batch. Onto more than 32 outputs
   /// there are chains enough, and no part may be deeper than a block, of which the least is 512.
   func chains(_ planes: Int, columns: Int) -> Int { columns <= 32 && units <= 512 ? max(1, planes) : 1 }
+  /// Chains that h · Uᵀ is summed in: of few units, one chain takes as long as the cell's mathematics.
+  var forwardChains: Int { units <= 32 && units % 2 == 0 ? 2 : 1 }
   /// Features that a layer reads.
   func inputs(of layer: Int) -> Int { layer == 0 ? inputs : units }
 

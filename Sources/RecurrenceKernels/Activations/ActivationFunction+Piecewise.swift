@@ -53,10 +53,13 @@ public struct HardSigmoid: ActivationFunction {
   public func value<V: Vector>(_ x: V) -> V {
     // Not slope·x + offset, which cancels near its root: x + offset/slope is exact there when offset/slope is (3 or 2.5).
     // Where that quotient is infinite or NaN the slope is too small for a root to matter. The condition is the same in
-    // every iteration, and leaves the loop.
-    let root = V.Scalar(offset / slope)
+    // every iteration, and leaves the loop. So does the division, and the choice of a function with it, whichever function
+    // that is: of one without parameters, 0/0 would raise a flag, for which some processors take 60 ns. The least number is
+    // lost in any other slope.
+    let isSteep = slope.magnitude >= .leastNormalMagnitude
+    let root = V.Scalar(offset / (slope + .leastNormalMagnitude))
     let line =
-      root.isFinite
+      isSteep && root.isFinite
       ? V(repeating: V.Scalar(slope)) * (x + V(repeating: root))
       : V.multiplyAdd(x, V(repeating: V.Scalar(slope)), V(repeating: V.Scalar(offset)))
     return V.minimum(V.maximum(line, V.zero), V(repeating: 1))

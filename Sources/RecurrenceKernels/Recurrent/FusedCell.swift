@@ -3,12 +3,16 @@
   static var gatePlanes: Int { get }
   static var statePlanes: Int { get }
   static var unitPlanes: Int { get }
+  /// Where a plane of pre-activations lies in a row, counted in planes: the input parts of gates that keep theirs apart,
+  /// the sums of the others, and the recurrent parts.
+  static func place(ofPlane plane: Int) -> Int
 }
 
 // Most cells have one state, h, and no parameters of their units' own.
 extension FusedCell {
   @inlinable @inline(__always) static var statePlanes: Int { 1 }
   @inlinable @inline(__always) static var unitPlanes: Int { 0 }
+  @inlinable @inline(__always) static func place(ofPlane plane: Int) -> Int { plane }
 }
 
 extension FusedRNN: FusedCell {
@@ -32,6 +36,8 @@ extension PeepholeLSTM: FusedCell {
 
 extension GRU: FusedCell {
   @inlinable @inline(__always) static var gatePlanes: Int { 4 }
+  /// n's input part, r, z, n's recurrent part.
+  @inlinable @inline(__always) static func place(ofPlane plane: Int) -> Int { plane < 2 ? plane + 1 : plane == 2 ? 0 : 3 }
 }
 
 extension GRUResetBefore: FusedCell {

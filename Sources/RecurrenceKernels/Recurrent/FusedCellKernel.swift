@@ -69,10 +69,15 @@ public import CProcessor
 
     @inlinable @inline(__always)
     func forward(_ cell: C, _ u: Int, _ count: Int) {
-      let (states, saved) = unsafe cell.forward(input(u, count))
-      states.forEach(count: C.statePlanes) { unsafe store($1, .state($0), u, count) }
+      unsafe store(cell.forward(input(u, count)), u, count)
+    }
+
+    /// What a step leaves: its states, and for the tape what the cell keeps.
+    @inlinable @inline(__always)
+    func store(_ result: (states: Planes<V>, saved: Planes<V>), _ u: Int, _ count: Int) {
+      result.states.forEach(count: C.statePlanes) { unsafe store($1, .state($0), u, count) }
       if unsafe step.pointee.saved == nil { return }
-      saved.forEach(count: C.savedPlanes) { unsafe store($1, .saved($0), u, count) }
+      result.saved.forEach(count: C.savedPlanes) { unsafe store($1, .saved($0), u, count) }
     }
 
     @inlinable @inline(__always)

@@ -68,6 +68,7 @@
 
   @inlinable @inline(__always)
   public static func run(_ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
+    if unsafe runRowSteps(steps) { return }
     unsafe check(steps)
     if unsafe steps.pointee.projects { unsafe project(steps.pointee.projection!, steps) }
     var remaining = unsafe steps.pointee.count

@@ -1,0 +1,188 @@
+// Steps of one sequence through a layer of few units, whose pre-activations stay in registers from the products to the
+// cell's mathematics:
+//
+//   for each step:
+//     gates ← biases + input · Wᵀ            (or what was projected before)
+//     gates += h · Uᵀ                        (two chains, as everywhere in such a layer)
+//     states ← the cell's mathematics
+//
+// Such a step is shorter than what it takes to choose tiles, and to send pre-activations through memory between two
+// products and the mathematics. Every output is the sum that the products of several rows make, to the bit.
+
+/// - Parameters of the type:
+///   - gates: gates that the cell has.
+///   - apart: how many of them keep input and recurrent part apart. In a row, their input parts come first, then the sums
+///     of the others, then their recurrent parts.
+///   - vectors: vectors that the units take: as many as they fill, or one that they do not.
+@frozen @usableFromInline
+enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let vectors: Int> {
+  @usableFromInline typealias Scalar = V.Scalar
+  /// Of each gate, the sums of its units.
+  @usableFromInline typealias Sums = InlineArray<gates, InlineArray<vectors, V>>
+
+  /// Whether sums and what they are made of fit the registers.
+  @inlinable @inline(__always)
+  static var fits: Bool { 4 &* gates &* vectors <= V.registers }
+
+  /// - Parameter units: as many as `vectors` hold, a constant; or fewer than one holds.
+  @inlinable @inline(__always)
+  static func run(_ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>, units: Int) {
+    // Of several steps at once, the input's product has several rows, for which there are tiles.
+    let projects = unsafe steps.pointee.projects && steps.pointee.projection!.c.rows == 1
+    if unsafe steps.pointee.projects && !projects {
+      unsafe RecurrentStepsKernel<V>.project(steps.pointee.projection!, steps)
+    }
+    var remaining = unsafe steps.pointee.count
+    while true {
+      unsafe runStep(cell, steps, units, projects: projects)
+      remaining &-= 1
+      if remaining == 0 { return }
+      unsafe steps.pointee.advance()
+    }
+  }
+
+  @inlinable @inline(never)
+  static func runWhole(_ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
+    unsafe run(cell, steps, units: vectors &* V.lanes)
+  }
+
+  @inlinable @inline(never)
+  static func runPart(_ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
+    unsafe run(cell, steps, units: steps.pointee.step.units)
+  }
+
+  @inlinable @inline(__always)
+  static func runStep(
+    _ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>, _ units: Int, projects: Bool
+  ) {
+    let step = unsafe UnsafePointer(steps.pointer(to: \.step)!)
+    // Planes in the order of a row: what the input reaches, and of what h reaches, the sums so far.
+    let start = unsafe projects ? steps.pointee.projection!.bias! : UnsafePointer(step.pointee.gates!)
+    var input = Sums(repeating: InlineArray(repeating: .zero))
+    for g in 0..<gates { for j in 0..<vectors { input[g][j] = unsafe load(start, g, j, units) } }
+    if projects { unsafe multiply(steps.pointee.projection!, units, &input) }
+    var sums = Sums(repeating: InlineArray(repeating: .zero))
+    for g in 0..<gates {
+      let plane = apart &+ g
+      for j in 0..<vectors { sums[g][j] = unsafe plane < gates ? input[plane][j] : load(start, plane, j, units) }
+    }
+    unsafe multiplyInChains(steps.pointee.product, units, &sums)
+
+    // A stream's states stay where they are: nothing is written before everything was read.
+    let row = unsafe FusedCellKernel<V, C>.Row(step, row: 0)
+    for j in 0..<vectors {
+      let (u, count) = (j &* V.lanes, min(units &- j &* V.lanes, V.lanes))
+      let cellInput = CellInput(
+        gates: Planes(count: C.gatePlanes) { plane in
+          let place = C.place(ofPlane: plane)
+          return place < apart ? input[place][j] : sums[place &- apart][j]
+        },
+        states: Planes(count: C.statePlanes) { unsafe row.load(.previous($0), u, count) },
+        units: Planes(count: C.unitPlanes) { unsafe row.load(.unit($0), u, count) })
+      unsafe row.store(cell.forward(cellInput), u, count)
+    }
+  }
+
+  /// sums += a · W, k ascending.
+  @inlinable @inline(__always)
+  static func multiply(_ product: ProductOperands<Scalar>, _ units: Int, _ sums: inout Sums) {
+    let (a, depth) = unsafe (product.a.pointer(row: 0, column: 0), product.a.columns)
+    for k in 0..<depth {
+      let x = unsafe V(repeating: a[k])
+      for g in 0..<gates {
+        for j in 0..<vectors { sums[g][j] = unsafe V.multiplyAdd(x, weights(product, k, g, j, units), sums[g][j]) }
+      }
+    }
+  }
+
+  /// The same in two chains: the second half of the sum is added to the first.
+  @inlinable @inline(__always)
+  static func multiplyInChains(_ product: ProductOperands<Scalar>, _ units: Int, _ sums: inout Sums) {
+    let (a, half) = unsafe (product.a.pointer(row: 0, column: 0), product.a.columns / 2)
+    var others = Sums(repeating: InlineArray(repeating: .zero))
+    for k in 0..<half {
+      let (x, y) = unsafe (V(repeating: a[k]), V(repeating: a[half &+ k]))
+      for g in 0..<gates {
+        for j in 0..<vectors {
+          sums[g][j] = unsafe V.multiplyAdd(x, weights(product, k, g, j, units), sums[g][j])
+          others[g][j] = unsafe V.multiplyAdd(y, weights(product, half &+ k, g, j, units), others[g][j])
+        }
+      }
+    }
+    for g in 0..<gates { for j in 0..<vectors { sums[g][j] = sums[g][j] + others[g][j] } }
+  }
+
+  /// Packed weights that element k of a row has for some units of a gate. Whole vectors of units lie in panels of two
+  /// vectors, the last perhaps of one; fewer units than that, of all gates in one panel.
+  @inlinable @inline(__always)
+  static func weights(_ product: ProductOperands<Scalar>, _ k: Int, _ gate: Int, _ j: Int, _ units: Int) -> V {
+    let width = TileGeometry<V>.panelWidth
+    if units == vectors &* V.lanes {
+      let vector = gate &* vectors &+ j
+      let isAlone = vector &+ 1 == gates &* vectors && vector % 2 == 0
+      let panel = unsafe product.weights + vector / 2 &* width &* product.a.columns
+      return unsafe V.load(panel + (k &* (isAlone ? V.lanes : width) &+ vector % 2 &* V.lanes))
+    }
+    let stride = gates &* units > V.lanes ? width : V.lanes
+    return unsafe V.load(product.weights + (k &* stride &+ gate &* units), count: units)
+  }
+
+  /// Some units of a plane of a row.
+  @inlinable @inline(__always)
+  static func load(_ row: UnsafePointer<Scalar>, _ plane: Int, _ j: Int, _ units: Int) -> V {
+    let place = unsafe row + (plane &* units &+ j &* V.lanes)
+    return unsafe units == vectors &* V.lanes ? V.load(place) : V.load(place, count: units)
+  }
+}
+
+/// Chooses the instance of `RowStepsKernel` for a number of units known only at run time.
+@frozen @usableFromInline enum RowStepsDispatch<V: Vector, C: FusedCell, let gates: Int, let apart: Int> {
+  /// - Returns: false, and nothing is done, where there is no such instance.
+  @inlinable @inline(__always)
+  static func run(_ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<V.Scalar>>) -> Bool {
+    guard unsafe isMatched(steps) else { return false }
+    // The comparisons of `fits` are between constants: instances that the registers have no room for are not compiled.
+    switch unsafe steps.pointee.step.units {
+    case V.lanes where RowStepsKernel<V, C, gates, apart, 1>.fits:
+      unsafe RowStepsKernel<V, C, gates, apart, 1>.runWhole(cell, steps)
+    case 2 &* V.lanes where RowStepsKernel<V, C, gates, apart, 2>.fits:
+      unsafe RowStepsKernel<V, C, gates, apart, 2>.runWhole(cell, steps)
+    case let units where units < V.lanes && gates &* units <= TileGeometry<V>.panelWidth:
+      unsafe RowStepsKernel<V, C, gates, apart, 1>.runPart(cell, steps)
+    default: return false
+    }
+    return true
+  }
+
+  /// Whether the operands belong together. Those that do not are left to the checks of other kernels, to be named.
+  @inlinable @inline(__always)
+  static func isMatched(_ steps: UnsafeMutablePointer<RecurrentSteps<V.Scalar>>) -> Bool {
+    let units = unsafe steps.pointee.step.units
+    let (a, c) = unsafe (steps.pointee.product.a, steps.pointee.product.c)
+    guard unsafe a.rows == 1, unsafe c.rows == 1, unsafe a.columns == units, unsafe c.columns == gates &* units,
+      units % 2 == 0, unsafe steps.pointee.product.weightsStride == 0, unsafe steps.pointee.count > 0
+    else { return false }
+    if unsafe !steps.pointee.projects { return true }
+    guard unsafe steps.pointee.projection != nil else { return false }
+    let (input, gates) = unsafe (steps.pointee.projection!.a, steps.pointee.projection!.c)
+    return unsafe input.rows == gates.rows && gates.columns == Self.gates &* units
+  }
+}
+
+extension RecurrentStepsKernel {
+  /// Runs steps of one sequence through few units, if these are such and their cell has kernels for it.
+  @inlinable @inline(__always)
+  static func runRowSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) -> Bool {
+    guard unsafe steps.pointee.rows == 1, unsafe steps.pointee.product.chains == 2 else { return false }
+    let activation = unsafe steps.pointee.mathematics.activation
+    return switch unsafe steps.pointee.mathematics.kind {
+    case .rnn: unsafe RowStepsDispatch<V, FusedRNN, 1, 0>.run(FusedRNN(activation), steps)
+    case .rnnKeepingGate:
+      unsafe RowStepsDispatch<V, FusedRNNKeepingGate, 1, 0>.run(FusedRNNKeepingGate(activation), steps)
+    case .lstm: unsafe RowStepsDispatch<V, LSTM, 4, 0>.run(LSTM(), steps)
+    case .peepholeLSTM: unsafe RowStepsDispatch<V, PeepholeLSTM, 4, 0>.run(PeepholeLSTM(), steps)
+    case .gru: unsafe RowStepsDispatch<V, GRU, 3, 1>.run(GRU(), steps)
+    case .gruResetBefore, .recorded: false
+    }
+  }
+}
