@@ -44,12 +44,7 @@
   /// The step after becomes the one at hand.
   @inlinable @inline(__always)
   mutating func advance() {
-    unsafe step.previousHidden = unsafe UnsafePointer(step.hidden)
-    unsafe step.hidden! += hiddenAdvance
-    unsafe step.previousOther = unsafe UnsafePointer(step.other)
-    if unsafe step.other != nil { unsafe step.other! += otherAdvance }
-    if unsafe step.saved != nil { unsafe step.saved! += savedAdvance }
-    unsafe step.gates! += gatesAdvance
+    unsafe advanceStep()
     unsafe product.a.base = step.previousHidden!
     unsafe product.c.base += gatesAdvance
     if unsafe product.wanted.count > 0 { unsafe product.wanted.base! += product.wanted.count }
@@ -60,6 +55,17 @@
       // In turns; with a second stage, the first finds nothing of its own in the caches.
       unsafe product.descending.toggle()
     }
+  }
+
+  /// The same of the cell's mathematics alone.
+  @inlinable @inline(__always)
+  mutating func advanceStep() {
+    unsafe step.previousHidden = unsafe UnsafePointer(step.hidden)
+    unsafe step.hidden! += hiddenAdvance
+    unsafe step.previousOther = unsafe UnsafePointer(step.other)
+    if unsafe step.other != nil { unsafe step.other! += otherAdvance }
+    if unsafe step.saved != nil { unsafe step.saved! += savedAdvance }
+    unsafe step.gates! += gatesAdvance
   }
 }
 

@@ -29,16 +29,25 @@ enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let
   static func run(_ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>, units: Int) {
     // Of several steps at once, the input's product has several rows, for which there are tiles.
     let projects = unsafe steps.pointee.projects && steps.pointee.projection!.c.rows == 1
-    if unsafe steps.pointee.projects && !projects {
-      unsafe RecurrentStepsKernel<V>.project(steps.pointee.projection!, steps)
-    }
+    if unsafe steps.pointee.projects && !projects { unsafe project(steps) }
+    // h goes to the next step by way of memory of ours: the caller's may cross cache lines, which what is written last
+    // passes slowly.
+    let copy = unsafe steps.pointee.productScratch
+    var h = unsafe steps.pointee.step.previousHidden!
     var remaining = unsafe steps.pointee.count
     while true {
-      unsafe runStep(cell, steps, units, projects: projects)
+      unsafe runStep(cell, steps, units, h, copy, projects: projects)
       remaining &-= 1
       if remaining == 0 { return }
-      unsafe steps.pointee.advance()
+      unsafe h = UnsafePointer(copy)
+      unsafe steps.pointee.advanceStep()
     }
+  }
+
+  // Not inlined, so that `runStep` is: it wants to know the number of units when it is compiled.
+  @inlinable @inline(never)
+  static func project(_ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
+    unsafe RecurrentStepsKernel<V>.project(steps.pointee.projection!, steps)
   }
 
   @inlinable @inline(never)
@@ -53,7 +62,8 @@ enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let
 
   @inlinable @inline(__always)
   static func runStep(
-    _ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>, _ units: Int, projects: Bool
+    _ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>, _ units: Int, _ h: UnsafePointer<Scalar>,
+    _ copy: UnsafeMutablePointer<Scalar>, projects: Bool
   ) {
     let step = unsafe UnsafePointer(steps.pointer(to: \.step)!)
     // Planes in the order of a row: what the input reaches, and of what h reaches, the sums so far.
@@ -66,20 +76,24 @@ enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let
       let plane = apart &+ g
       for j in 0..<vectors { sums[g][j] = unsafe plane < gates ? input[plane][j] : load(start, plane, j, units) }
     }
-    unsafe multiplyInChains(steps.pointee.product, units, &sums)
-
+    unsafe multiplyInChains(steps.pointee.product, h, units, &sums)
     // A stream's states stay where they are: nothing is written before everything was read.
     let row = unsafe FusedCellKernel<V, C>.Row(step, row: 0)
+    let count = units == vectors &* V.lanes ? V.lanes : units
     for j in 0..<vectors {
-      let (u, count) = (j &* V.lanes, min(units &- j &* V.lanes, V.lanes))
+      let u = j &* V.lanes
       let cellInput = CellInput(
         gates: Planes(count: C.gatePlanes) { plane in
           let place = C.place(ofPlane: plane)
           return place < apart ? input[place][j] : sums[place &- apart][j]
         },
-        states: Planes(count: C.statePlanes) { unsafe row.load(.previous($0), u, count) },
+        states: Planes(count: C.statePlanes) {
+          unsafe $0 == 0 ? row.load(h + u, count) : row.load(.previous($0), u, count)
+        },
         units: Planes(count: C.unitPlanes) { unsafe row.load(.unit($0), u, count) })
-      unsafe row.store(cell.forward(cellInput), u, count)
+      let result = cell.forward(cellInput)
+      unsafe result.states[0].store(copy + u)
+      unsafe row.store(result, u, count)
     }
   }
 
@@ -97,8 +111,10 @@ enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let
 
   /// The same in two chains: the second half of the sum is added to the first.
   @inlinable @inline(__always)
-  static func multiplyInChains(_ product: ProductOperands<Scalar>, _ units: Int, _ sums: inout Sums) {
-    let (a, half) = unsafe (product.a.pointer(row: 0, column: 0), product.a.columns / 2)
+  static func multiplyInChains(
+    _ product: ProductOperands<Scalar>, _ a: UnsafePointer<Scalar>, _ units: Int, _ sums: inout Sums
+  ) {
+    let half = unsafe product.a.columns / 2
     var others = Sums(repeating: InlineArray(repeating: .zero))
     for k in 0..<half {
       let (x, y) = unsafe (V(repeating: a[k]), V(repeating: a[half &+ k]))
