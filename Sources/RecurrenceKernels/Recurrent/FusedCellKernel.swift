@@ -139,13 +139,29 @@ public import CProcessor
     }
   }
 
+  @usableFromInline typealias Pairs = FusedCellKernel<VectorPair<V>, C>
+  @inlinable @inline(__always) static var lanes: Int { V.lanes }
+  /// Whether two vectors of units at a time are in the registers with all that the mathematics makes of them.
+  @inlinable @inline(__always) static var worksInPairs: Bool { V.registers == 32 }
+
   /// Rows from the one at hand to the one that is asked for.
   @inlinable @inline(__always) static var rowsAhead: Int { 4 }
 
   // The loop over rows and vectors, five times: as a closure of one shared loop, the body was called for every vector.
 
-  @inlinable @inline(never)
+  @inlinable @inline(__always)
   static func forward(
+    _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
+  ) {
+    if worksInPairs {
+      unsafe forwardInPairs(cell, step, rows: rows, units: units)
+    } else {
+      unsafe forwardVectors(cell, step, rows: rows, units: units)
+    }
+  }
+
+  @inlinable @inline(never)
+  static func forwardVectors(
     _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
   ) {
     for r in rows {
@@ -156,6 +172,21 @@ public import CProcessor
         u += V.lanes
       }
       if u < units.upperBound { unsafe forwardRest(cell, row, u, units.upperBound - u) }
+    }
+  }
+
+  @inlinable @inline(never)
+  static func forwardInPairs(
+    _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
+  ) {
+    for r in rows {
+      let pairs = unsafe Pairs.Row(step, row: r)
+      var u = units.lowerBound
+      while u + Pairs.lanes <= units.upperBound {
+        unsafe pairs.forward(cell, u, Pairs.lanes)
+        u += Pairs.lanes
+      }
+      if u < units.upperBound { unsafe forwardVectors(cell, step, rows: r..<(r + 1), units: u..<units.upperBound) }
     }
   }
 

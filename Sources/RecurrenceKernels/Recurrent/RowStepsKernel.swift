@@ -13,18 +13,18 @@
 ///   - gates: gates that the cell has.
 ///   - apart: how many of them keep input and recurrent part apart. In a row, their input parts come first, then the sums
 ///     of the others, then their recurrent parts.
-///   - vectors: vectors that the units take: as many as they fill, or one that they do not.
+///   - Units: what all units are in: a vector, perhaps in part, or a pair of vectors.
 @frozen @usableFromInline
-enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let vectors: Int> {
+enum RowStepsKernel<V: Vector, Units: Vector, C: FusedCell, let gates: Int, let apart: Int> where Units.Scalar == V.Scalar {
   @usableFromInline typealias Scalar = V.Scalar
   /// Of each gate, the sums of its units.
-  @usableFromInline typealias Sums = InlineArray<gates, InlineArray<vectors, V>>
+  @usableFromInline typealias Sums = InlineArray<gates, Units>
 
   /// Whether sums and what they are made of fit the registers.
   @inlinable @inline(__always)
-  static var fits: Bool { 4 &* gates &* vectors <= V.registers }
+  static var fits: Bool { 4 &* gates <= Units.registers }
 
-  /// - Parameter units: as many as `vectors` hold, a constant; or fewer than one holds.
+  /// - Parameter units: as many as `Units` has lanes, a constant; or fewer.
   @inlinable @inline(__always)
   static func run(_ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>, units: Int) {
     // Of several steps at once, the input's product has several rows, for which there are tiles.
@@ -52,7 +52,7 @@ enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let
 
   @inlinable @inline(never)
   static func runWhole(_ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) {
-    unsafe run(cell, steps, units: vectors &* V.lanes)
+    unsafe run(cell, steps, units: Units.lanes)
   }
 
   @inlinable @inline(never)
@@ -68,33 +68,29 @@ enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let
     let step = unsafe UnsafePointer(steps.pointer(to: \.step)!)
     // Planes in the order of a row: what the input reaches, and of what h reaches, the sums so far.
     let start = unsafe projects ? steps.pointee.projection!.bias! : UnsafePointer(step.pointee.gates!)
-    var input = Sums(repeating: InlineArray(repeating: .zero))
-    for g in 0..<gates { for j in 0..<vectors { input[g][j] = unsafe load(start, g, j, units) } }
+    var input = Sums(repeating: .zero)
+    for g in 0..<gates { input[g] = unsafe load(start + g &* units, units) }
     if projects { unsafe multiply(steps.pointee.projection!, units, &input) }
-    var sums = Sums(repeating: InlineArray(repeating: .zero))
+    var sums = Sums(repeating: .zero)
     for g in 0..<gates {
       let plane = apart &+ g
-      for j in 0..<vectors { sums[g][j] = unsafe plane < gates ? input[plane][j] : load(start, plane, j, units) }
+      sums[g] = unsafe plane < gates ? input[plane] : load(start + plane &* units, units)
     }
     unsafe multiplyInChains(steps.pointee.product, h, units, &sums)
     // A stream's states stay where they are: nothing is written before everything was read.
-    let row = unsafe FusedCellKernel<V, C>.Row(step, row: 0)
-    let count = units == vectors &* V.lanes ? V.lanes : units
-    for j in 0..<vectors {
-      let u = j &* V.lanes
-      let cellInput = CellInput(
-        gates: Planes(count: C.gatePlanes) { plane in
-          let place = C.place(ofPlane: plane)
-          return place < apart ? input[place][j] : sums[place &- apart][j]
-        },
-        states: Planes(count: C.statePlanes) {
-          unsafe $0 == 0 ? row.load(h + u, count) : row.load(.previous($0), u, count)
-        },
-        units: Planes(count: C.unitPlanes) { unsafe row.load(.unit($0), u, count) })
-      let result = cell.forward(cellInput)
-      unsafe result.states[0].store(copy + u)
-      unsafe row.store(result, u, count)
-    }
+    let row = unsafe FusedCellKernel<Units, C>.Row(step, row: 0)
+    let cellInput = CellInput(
+      gates: Planes(count: C.gatePlanes) { plane in
+        let place = C.place(ofPlane: plane)
+        return place < apart ? input[place] : sums[place &- apart]
+      },
+      states: Planes(count: C.statePlanes) {
+        unsafe $0 == 0 ? load(h, units) : row.load(.previous($0), 0, units)
+      },
+      units: Planes(count: C.unitPlanes) { unsafe row.load(.unit($0), 0, units) })
+    let result = cell.forward(cellInput)
+    unsafe result.states[0].store(copy)
+    unsafe row.store(result, 0, units)
   }
 
   /// sums += a · W, k ascending.
@@ -102,10 +98,8 @@ enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let
   static func multiply(_ product: ProductOperands<Scalar>, _ units: Int, _ sums: inout Sums) {
     let (a, depth) = unsafe (product.a.pointer(row: 0, column: 0), product.a.columns)
     for k in 0..<depth {
-      let x = unsafe V(repeating: a[k])
-      for g in 0..<gates {
-        for j in 0..<vectors { sums[g][j] = unsafe V.multiplyAdd(x, weights(product, k, g, j, units), sums[g][j]) }
-      }
+      let x = unsafe Units(repeating: a[k])
+      for g in 0..<gates { sums[g] = unsafe Units.multiplyAdd(x, weights(product, k, g, units), sums[g]) }
     }
   }
 
@@ -115,39 +109,35 @@ enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let
     _ product: ProductOperands<Scalar>, _ a: UnsafePointer<Scalar>, _ units: Int, _ sums: inout Sums
   ) {
     let half = unsafe product.a.columns / 2
-    var others = Sums(repeating: InlineArray(repeating: .zero))
+    var others = Sums(repeating: .zero)
     for k in 0..<half {
-      let (x, y) = unsafe (V(repeating: a[k]), V(repeating: a[half &+ k]))
+      let (x, y) = unsafe (Units(repeating: a[k]), Units(repeating: a[half &+ k]))
       for g in 0..<gates {
-        for j in 0..<vectors {
-          sums[g][j] = unsafe V.multiplyAdd(x, weights(product, k, g, j, units), sums[g][j])
-          others[g][j] = unsafe V.multiplyAdd(y, weights(product, half &+ k, g, j, units), others[g][j])
-        }
+        sums[g] = unsafe Units.multiplyAdd(x, weights(product, k, g, units), sums[g])
+        others[g] = unsafe Units.multiplyAdd(y, weights(product, half &+ k, g, units), others[g])
       }
     }
-    for g in 0..<gates { for j in 0..<vectors { sums[g][j] = sums[g][j] + others[g][j] } }
+    for g in 0..<gates { sums[g] = sums[g] + others[g] }
   }
 
-  /// Packed weights that element k of a row has for some units of a gate. Whole vectors of units lie in panels of two
+  /// Packed weights that element k of a row has for the units of a gate. Whole vectors of units lie in panels of two
   /// vectors, the last perhaps of one; fewer units than that, of all gates in one panel.
   @inlinable @inline(__always)
-  static func weights(_ product: ProductOperands<Scalar>, _ k: Int, _ gate: Int, _ j: Int, _ units: Int) -> V {
+  static func weights(_ product: ProductOperands<Scalar>, _ k: Int, _ gate: Int, _ units: Int) -> Units {
     let width = TileGeometry<V>.panelWidth
-    if units == vectors &* V.lanes {
-      let vector = gate &* vectors &+ j
-      let isAlone = vector &+ 1 == gates &* vectors && vector % 2 == 0
-      let panel = unsafe product.weights + vector / 2 &* width &* product.a.columns
-      return unsafe V.load(panel + (k &* (isAlone ? V.lanes : width) &+ vector % 2 &* V.lanes))
+    if units == Units.lanes {
+      let column = gate &* Units.lanes
+      let isAlone = gates &* Units.lanes &- column == V.lanes && column % width == 0
+      let panel = unsafe product.weights + column / width &* width &* product.a.columns
+      return unsafe Units.load(panel + (k &* (isAlone ? V.lanes : width) &+ column % width))
     }
     let stride = gates &* units > V.lanes ? width : V.lanes
-    return unsafe V.load(product.weights + (k &* stride &+ gate &* units), count: units)
+    return unsafe Units.load(product.weights + (k &* stride &+ gate &* units), count: units)
   }
 
-  /// Some units of a plane of a row.
   @inlinable @inline(__always)
-  static func load(_ row: UnsafePointer<Scalar>, _ plane: Int, _ j: Int, _ units: Int) -> V {
-    let place = unsafe row + (plane &* units &+ j &* V.lanes)
-    return unsafe units == vectors &* V.lanes ? V.load(place) : V.load(place, count: units)
+  static func load(_ place: UnsafePointer<Scalar>, _ units: Int) -> Units {
+    unsafe units == Units.lanes ? Units.load(place) : Units.load(place, count: units)
   }
 }
 
@@ -159,12 +149,12 @@ enum RowStepsKernel<V: Vector, C: FusedCell, let gates: Int, let apart: Int, let
     guard unsafe isMatched(steps) else { return false }
     // The comparisons of `fits` are between constants: instances that the registers have no room for are not compiled.
     switch unsafe steps.pointee.step.units {
-    case V.lanes where RowStepsKernel<V, C, gates, apart, 1>.fits:
-      unsafe RowStepsKernel<V, C, gates, apart, 1>.runWhole(cell, steps)
-    case 2 &* V.lanes where RowStepsKernel<V, C, gates, apart, 2>.fits:
-      unsafe RowStepsKernel<V, C, gates, apart, 2>.runWhole(cell, steps)
+    case V.lanes where RowStepsKernel<V, V, C, gates, apart>.fits:
+      unsafe RowStepsKernel<V, V, C, gates, apart>.runWhole(cell, steps)
+    case 2 &* V.lanes where RowStepsKernel<V, VectorPair<V>, C, gates, apart>.fits:
+      unsafe RowStepsKernel<V, VectorPair<V>, C, gates, apart>.runWhole(cell, steps)
     case let units where units < V.lanes && gates &* units <= TileGeometry<V>.panelWidth:
-      unsafe RowStepsKernel<V, C, gates, apart, 1>.runPart(cell, steps)
+      unsafe RowStepsKernel<V, V, C, gates, apart>.runPart(cell, steps)
     default: return false
     }
     return true
