@@ -31,7 +31,7 @@ extension ProductKernel {
           for panel in some {
             unsafe runPanel(
               operands, panel: panel, weights: packed + (panel &- some.lowerBound) &* Geometry.packedPanelStride,
-              firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch)
+              firstRow: first, rowCount: block.count, depth: k, start: start, copied: scratch, scratch: scratch)
           }
         }
       }

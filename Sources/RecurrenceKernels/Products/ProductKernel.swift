@@ -135,22 +135,27 @@
     let blocks = chains > 1 ? chains : max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock)
     let depthBlocks = EvenSplit(depth, parts: blocks)
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
+    // Chains are short, and what was copied in part of a vector is slow to be read again.
+    let copiesAtOnce = chains > 1 && depth <= Geometry.depthBlock && rowBlocks.parts == 1
     for d in 0..<depthBlocks.parts {
       let k = depthBlocks.range(d)
       let start = unsafe d == 0 ? operands.start : chains > 1 ? .add : .accumulate
       for i in 0..<rowBlocks.parts {
         let block = rowBlocks.range(i)
         let first = rows.lowerBound &+ block.lowerBound
-        unsafe copyRows(operands.a, rows: first..<(first &+ block.count), depth: k, into: scratch)
+        if !copiesAtOnce || d == 0 {
+          let copied = unsafe copiesAtOnce ? Range(uncheckedBounds: (0, depth)) : k
+          unsafe copyRows(operands.a, rows: first..<(first &+ block.count), depth: copied, into: scratch)
+        }
+        let a = unsafe copiesAtOnce ? scratch + k.lowerBound : scratch
         var panel = panels.lowerBound
         if block.count == 2 {
-          panel = unsafe runPairsOfPanels(
-            operands, panels: panels, firstRow: first, depth: k, start: start, copied: scratch)
+          panel = unsafe runPairsOfPanels(operands, panels: panels, firstRow: first, depth: k, start: start, copied: a)
         }
         while panel < panels.upperBound {
           unsafe runPanel(
             operands, panel: panel, weights: packedWeights(operands, panel: panel, from: k.lowerBound), firstRow: first,
-            rowCount: block.count, depth: k, start: start, copied: scratch)
+            rowCount: block.count, depth: k, start: start, copied: a, scratch: scratch)
           panel &+= 1
         }
       }
@@ -213,16 +218,19 @@
 
   /// One panel of W against all rows of a copied block. The tiles ask for the panel that follows, unless they pack it.
   ///
-  /// - Parameter weights: the panel, from the first step of `depth` on.
+  /// - Parameters:
+  ///   - weights: the panel, from the first step of `depth` on.
+  ///   - copied: rows of A likewise.
+  ///   - scratch: all of the scratch memory.
   @inlinable @inline(__always)
   static func runPanel(
     _ operands: ProductOperands<Scalar>, panel: Int, weights: UnsafePointer<Scalar>, firstRow: Int, rowCount: Int,
-    depth: Range<Int>, start: ProductStart, copied: UnsafeMutablePointer<Scalar>
+    depth: Range<Int>, start: ProductStart, copied: UnsafeMutablePointer<Scalar>, scratch: UnsafeMutablePointer<Scalar>
   ) {
     let firstColumn = panel &* Geometry.panelWidth
     let width = unsafe min(Geometry.panelWidth, operands.c.columns &- firstColumn)
     let tiles = EvenSplit(rowCount, limit: Geometry.rows)
-    let edge = unsafe copied + Geometry.rowBlock &* Geometry.copiedRowStride
+    let edge = unsafe scratch + Geometry.rowBlock &* Geometry.copiedRowStride
     // Each tile asks for its part of the panel: one alone would ask for more than memory delivers meanwhile.
     var ahead = unsafe weights + Geometry.panelWidth &* operands.a.columns
     let linesPerTile = (Geometry.panelLines &+ tiles.parts &- 1) / tiles.parts

@@ -37,7 +37,9 @@ extension PeepholeLSTM: FusedCell {
 extension GRU: FusedCell {
   @inlinable @inline(__always) static var gatePlanes: Int { 4 }
   /// n's input part, r, z, n's recurrent part.
-  @inlinable @inline(__always) static func place(ofPlane plane: Int) -> Int { plane < 2 ? plane + 1 : plane == 2 ? 0 : 3 }
+  @inlinable @inline(__always) static func place(ofPlane plane: Int) -> Int {
+    plane < 2 ? plane + 1 : plane == 2 ? 0 : 3
+  }
 }
 
 extension GRUResetBefore: FusedCell {

@@ -153,11 +153,14 @@ public import CProcessor
   static func forward(
     _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
   ) {
-    if worksInPairs {
-      unsafe forwardInPairs(cell, step, rows: rows, units: units)
-    } else {
-      unsafe forwardVectors(cell, step, rows: rows, units: units)
+    let rest = unsafe Range(
+      uncheckedBounds: (
+        worksInPairs ? units.upperBound - units.count % Pairs.lanes : units.lowerBound, units.upperBound
+      ))
+    if rest.lowerBound > units.lowerBound {
+      unsafe forwardInPairs(cell, step, rows: rows, units: units.lowerBound..<rest.lowerBound)
     }
+    if !rest.isEmpty { unsafe forwardVectors(cell, step, rows: rows, units: rest) }
   }
 
   @inlinable @inline(never)
@@ -175,6 +178,7 @@ public import CProcessor
     }
   }
 
+  /// Units that are whole pairs of vectors.
   @inlinable @inline(never)
   static func forwardInPairs(
     _ cell: C, _ step: UnsafePointer<CellStep<Scalar>>, rows: Range<Int>, units: Range<Int>
@@ -182,11 +186,10 @@ public import CProcessor
     for r in rows {
       let pairs = unsafe Pairs.Row(step, row: r)
       var u = units.lowerBound
-      while u + Pairs.lanes <= units.upperBound {
+      while u < units.upperBound {
         unsafe pairs.forward(cell, u, Pairs.lanes)
         u += Pairs.lanes
       }
-      if u < units.upperBound { unsafe forwardVectors(cell, step, rows: r..<(r + 1), units: u..<units.upperBound) }
     }
   }
 
