@@ -52,14 +52,14 @@ public struct HardSigmoid: ActivationFunction {
   @inlinable @inline(__always)
   public func value<V: Vector>(_ x: V) -> V {
     // Not slope·x + offset, which cancels near its root: x + offset/slope is exact there when offset/slope is (3 or 2.5).
-    // Where that quotient is infinite or NaN the slope is too small for a root to matter. The condition is the same in
-    // every iteration, and leaves the loop. So does the division, and the choice of a function with it, whichever function
-    // that is: of one without parameters, 0/0 would raise a flag, for which some processors take 60 ns. The least number is
-    // lost in any other slope.
-    let isSteep = slope.magnitude >= .leastNormalMagnitude
-    let root = V.Scalar(offset / (slope + .leastNormalMagnitude))
+    // Where that quotient is large the slope is too small for a root to matter. The condition is the same in every
+    // iteration, and leaves the loop. So does the division, and the choice of a function with it: parameters of any function
+    // may be divided here, which must raise no flag, since some processors take 60 ns for one. Hence no division by
+    // zero, and no quotient that is too large to be rounded; 2⁻⁹⁰⁰ is lost in a slope that counts.
+    let limit = 0x1p100
+    let root = V.Scalar(min(max(offset / (slope + 0x1p-900), -limit), limit))
     let line =
-      isSteep && root.isFinite
+      slope.magnitude >= 0x1p-800 && root.magnitude < V.Scalar(limit)
       ? V(repeating: V.Scalar(slope)) * (x + V(repeating: root))
       : V.multiplyAdd(x, V(repeating: V.Scalar(slope)), V(repeating: V.Scalar(offset)))
     return V.minimum(V.maximum(line, V.zero), V(repeating: 1))

@@ -1,7 +1,7 @@
 public import CProcessor
 
-// The mathematics of a built-in cell over rows and units. One vector of units at a time: all planes of it are in
-// registers between the loads and the stores.
+// The mathematics of a built-in cell over rows and units. One vector of units at a time, forward on 32 registers two: all
+// planes of it are in registers between the loads and the stores.
 
 @frozen @usableFromInline enum FusedCellKernel<V: Vector, C: FusedCell> {
   @usableFromInline typealias Scalar = V.Scalar

@@ -2,6 +2,9 @@
 // for a chunk (finding memory, checking shapes, entering these kernels) costs more than a step of a small layer.
 //
 //   for each step:  for each stage:  gates of t += operand · Uᵀ, then the cell's mathematics
+//
+// Few rows of few units have a kernel of their own (`RowStepsKernel`), which leaves states and what is saved, and not the
+// pre-activations: whoever wants to see those runs the product and the mathematics apart (`RecurrentKernel`).
 
 /// What `RecurrentStepsKernel` runs. Everything is that of the first step; from one step to the next, the states after it
 /// become those before it, and the memory it writes moves on.

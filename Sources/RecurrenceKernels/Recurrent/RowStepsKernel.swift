@@ -149,8 +149,7 @@ where Units.Scalar == V.Scalar {
 
 /// Chooses the instance of `RowStepsKernel` for a number of units known only at run time.
 @frozen @usableFromInline enum RowStepsDispatch<V: Vector, C: FusedCell, let gates: Int, let apart: Int> {
-  /// Rows of a step. Of 32, tiles are 5 to 15 % faster for an LSTM of 8 or 16 units; of 4, they take 1.7 times as long for an
-  /// RNN.
+  /// Rows of a step. Of 32, tiles are a fifth faster for an LSTM of 8 or 16 units; of 4, they take 1.7 times as long for an RNN.
   @inlinable @inline(__always) static var mostRows: Int { 8 }
 
   /// - Returns: false, and nothing is done, where there is no such instance.
@@ -170,20 +169,34 @@ where Units.Scalar == V.Scalar {
     return true
   }
 
-  /// Whether the operands belong together. Those that do not are left to the checks of other kernels, to be named.
+  /// Whether the operands are those of a layer's steps. Others are left to the tiles, and to their checks.
   @inlinable @inline(__always)
   static func isMatched(_ steps: UnsafeMutablePointer<RecurrentSteps<V.Scalar>>) -> Bool {
-    let units = unsafe steps.pointee.step.units
+    let (units, rows, count) = unsafe (steps.pointee.step.units, steps.pointee.rows, steps.pointee.count)
+    guard rows > 0, rows <= mostRows, units % 2 == 0, count > 0, unsafe steps.pointee.step.gates != nil else {
+      return false
+    }
+    let (base, apart) = unsafe (UnsafePointer(steps.pointee.step.gates!), Self.apart)
     let (a, c) = unsafe (steps.pointee.product.a, steps.pointee.product.c)
-    let rows = unsafe steps.pointee.rows
-    guard rows > 0, rows <= mostRows, unsafe a.rows == rows, unsafe c.rows == rows,
-      unsafe a.columns == units, unsafe c.columns == gates &* units, units % 2 == 0,
-      unsafe steps.pointee.product.weightsStride == 0, unsafe steps.pointee.count > 0
+    guard unsafe a.rows == rows, unsafe a.columns == units, unsafe a.base == steps.pointee.step.previousHidden,
+      unsafe c.rows == rows, unsafe c.columns == gates &* units, unsafe UnsafePointer(c.base) == base + apart &* units,
+      unsafe steps.pointee.product.start == .accumulate,
+      unsafe isPacked(steps.pointee.product.weights, steps.pointee.product.weightsStride),
+      unsafe isPacked(UnsafePointer(steps.pointee.productScratch), 0)
     else { return false }
     if unsafe !steps.pointee.projects { return true }
     guard unsafe steps.pointee.projection != nil else { return false }
-    let (input, gates) = unsafe (steps.pointee.projection!.a, steps.pointee.projection!.c)
-    return unsafe input.rows == gates.rows && gates.columns == Self.gates &* units
+    let (input, sums) = unsafe (steps.pointee.projection!.a, steps.pointee.projection!.c)
+    return unsafe input.rows == sums.rows && sums.rows == rows &* count && sums.columns == gates &* units
+      && UnsafePointer(sums.base) == base && steps.pointee.projection!.start == .bias
+      && steps.pointee.projection!.bias != nil && steps.pointee.projection!.chains == 1
+      && isPacked(steps.pointee.projection!.weights, steps.pointee.projection!.weightsStride)
+  }
+
+  /// Whether memory begins at a cache line, as packed weights and scratch memory do.
+  @inlinable @inline(__always)
+  static func isPacked(_ weights: UnsafePointer<V.Scalar>, _ stride: Int) -> Bool {
+    stride == 0 && UInt(bitPattern: weights) % 64 == 0
   }
 }
 

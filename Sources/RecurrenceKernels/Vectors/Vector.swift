@@ -16,7 +16,7 @@ public protocol Vector: PointwiseValue, Sendable {
 
   /// Number of lanes, a power of two.
   static var lanes: Int { get }
-  /// Number of architectural vector registers: 16 or 32. Tiles of the matrix products are sized by it.
+  /// Number of architectural vector registers, 16 or 32; of pairs, half as many. Tiles of the matrix products are sized by it.
   static var registers: Int { get }
 
   /// All lanes equal to `value`.
