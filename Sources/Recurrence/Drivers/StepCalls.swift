@@ -74,6 +74,7 @@ extension SequenceMemory {
     var steps = unsafe RecurrentSteps(
       product: recurrentProduct(layer, stage: 0, weights, hidden(layer), gates), mathematics: shape.cell.mathematics,
       step: step, rows: 0, count: 1, productScratch: productScratch(thread), programScratch: programScratch(thread))
+    unsafe steps.isOfLayer = true
     unsafe steps.projection = unsafe projection(layer, weights, UnsafePointer(gates), rows: 0, gates: gates)
     if shape.stages > 1 {
       unsafe steps.secondProduct = unsafe recurrentProduct(layer, stage: 1, weights, operand(first: 0), gates)

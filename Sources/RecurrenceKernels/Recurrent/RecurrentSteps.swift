@@ -20,6 +20,9 @@
   public var mathematics: CellMathematics
   public var step: CellStep<Scalar>
   public var rows: Int
+  /// Promises that these are steps of a layer: operands packed and aligned, each what its name says, and all of the same
+  /// layer; nobody looks after it. Others are checked.
+  public var isOfLayer = false
   /// Steps, at least 1. Without a step to go on to, nothing is changed here, and the same call may be made again.
   public var count: Int
   /// Elements from what one step writes to what the next one does.

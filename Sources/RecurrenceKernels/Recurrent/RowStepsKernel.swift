@@ -149,13 +149,9 @@ where Units.Scalar == V.Scalar {
 
 /// Chooses the instance of `RowStepsKernel` for a number of units known only at run time.
 @frozen @usableFromInline enum RowStepsDispatch<V: Vector, C: FusedCell, let gates: Int, let apart: Int> {
-  /// Rows of a step. Of 32, tiles are a fifth faster for an LSTM of 8 or 16 units; of 4, they take 1.7 times as long for an RNN.
-  @inlinable @inline(__always) static var mostRows: Int { 8 }
-
   /// - Returns: false, and nothing is done, where there is no such instance.
   @inlinable @inline(__always)
   static func run(_ cell: C, _ steps: UnsafeMutablePointer<RecurrentSteps<V.Scalar>>) -> Bool {
-    guard unsafe isMatched(steps) else { return false }
     // The comparisons of `fits` are between constants: instances that the registers have no room for are not compiled.
     switch unsafe steps.pointee.step.units {
     case V.lanes where RowStepsKernel<V, V, C, gates, apart>.fits:
@@ -168,43 +164,20 @@ where Units.Scalar == V.Scalar {
     }
     return true
   }
-
-  /// Whether the operands are those of a layer's steps. Others are left to the tiles, and to their checks.
-  @inlinable @inline(__always)
-  static func isMatched(_ steps: UnsafeMutablePointer<RecurrentSteps<V.Scalar>>) -> Bool {
-    let (units, rows, count) = unsafe (steps.pointee.step.units, steps.pointee.rows, steps.pointee.count)
-    guard rows > 0, rows <= mostRows, units % 2 == 0, count > 0, unsafe steps.pointee.step.gates != nil else {
-      return false
-    }
-    let (base, apart) = unsafe (UnsafePointer(steps.pointee.step.gates!), Self.apart)
-    let (a, c) = unsafe (steps.pointee.product.a, steps.pointee.product.c)
-    guard unsafe a.rows == rows, unsafe a.columns == units, unsafe a.base == steps.pointee.step.previousHidden,
-      unsafe c.rows == rows, unsafe c.columns == gates &* units, unsafe UnsafePointer(c.base) == base + apart &* units,
-      unsafe steps.pointee.product.start == .accumulate,
-      unsafe isPacked(steps.pointee.product.weights, steps.pointee.product.weightsStride),
-      unsafe isPacked(UnsafePointer(steps.pointee.productScratch), 0)
-    else { return false }
-    if unsafe !steps.pointee.projects { return true }
-    guard unsafe steps.pointee.projection != nil else { return false }
-    let (input, sums) = unsafe (steps.pointee.projection!.a, steps.pointee.projection!.c)
-    return unsafe input.rows == sums.rows && sums.rows == rows &* count && sums.columns == gates &* units
-      && UnsafePointer(sums.base) == base && steps.pointee.projection!.start == .bias
-      && steps.pointee.projection!.bias != nil && steps.pointee.projection!.chains == 1
-      && isPacked(steps.pointee.projection!.weights, steps.pointee.projection!.weightsStride)
-  }
-
-  /// Whether memory begins at a cache line, as packed weights and scratch memory do.
-  @inlinable @inline(__always)
-  static func isPacked(_ weights: UnsafePointer<V.Scalar>, _ stride: Int) -> Bool {
-    stride == 0 && UInt(bitPattern: weights) % 64 == 0
-  }
 }
 
 extension RecurrentStepsKernel {
-  /// Runs steps of few sequences through few units, if these are such and their cell has kernels for it.
+  /// Rows of a step. Of 32, tiles are a fifth faster for an LSTM of 8 or 16 units; of 4, they take 1.7 times as long for an RNN.
+  @inlinable @inline(__always) static var mostRows: Int { 8 }
+
+  /// Runs steps of few sequences through few units, if these are such and their cell has kernels for it. They are a layer's,
+  /// whose operands belong together: to check it took a tenth of a step.
   @inlinable @inline(__always)
   static func runRowSteps(_ steps: UnsafeMutablePointer<RecurrentSteps<Scalar>>) -> Bool {
-    guard unsafe steps.pointee.product.chains == 2 else { return false }
+    let rows = unsafe steps.pointee.rows
+    guard unsafe steps.pointee.isOfLayer, unsafe steps.pointee.product.chains == 2, unsafe steps.pointee.count > 0,
+      rows > 0, rows <= mostRows
+    else { return false }
     let activation = unsafe steps.pointee.mathematics.activation
     return switch unsafe steps.pointee.mathematics.kind {
     case .rnn: unsafe RowStepsDispatch<V, FusedRNN, 1, 0>.run(FusedRNN(activation), steps)
