@@ -4,8 +4,8 @@
 /// requirements are the only way in: the vector types behind them are private to their module, and no entry is ever
 /// inlined, so that no caller can end up holding a piece of another instruction set's code.
 ///
-/// Operands are checked here, but for steps that promise to be a layer's (`RecurrentSteps.isOfLayer`). The checks are plain branches to `fatalError`: these modules are compiled with
-/// `-Ounchecked`, which deletes preconditions.
+/// Operands are checked here, but for steps that promise to be a layer's (`RecurrentSteps.isOfLayer`). The checks are plain
+/// branches to `fatalError`: these modules are compiled with `-Ounchecked`, which deletes preconditions.
 public protocol KernelTable<Scalar>: Sendable {
   associatedtype Scalar: KernelScalar
 

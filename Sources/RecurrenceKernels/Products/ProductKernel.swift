@@ -135,7 +135,7 @@
     let blocks = chains > 1 ? chains : max(1, (depth &+ Geometry.depthBlock &- 1) / Geometry.depthBlock)
     let depthBlocks = EvenSplit(depth, parts: blocks)
     let rowBlocks = EvenSplit(rows.count, limit: Geometry.rowBlock)
-    // Chains are short, and what was copied in part of a vector is slow to be read again.
+    // Rows of one block are copied once for all chains.
     let copiesAtOnce = chains > 1 && depth <= Geometry.depthBlock && rowBlocks.parts == 1
     for d in 0..<depthBlocks.parts {
       let k = depthBlocks.range(d)

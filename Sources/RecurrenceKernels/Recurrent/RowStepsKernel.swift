@@ -70,28 +70,28 @@ where Units.Scalar == V.Scalar {
     _ copy: UnsafeMutablePointer<Scalar>, projects: Bool
   ) {
     let step = unsafe UnsafePointer(steps.pointer(to: \.step)!)
+    let row = unsafe FusedCellKernel<Units, C>.Row(step, row: r)
     // Planes in the order of a row: what the input reaches, and of what h reaches, the sums so far.
     let start =
       unsafe projects
       ? steps.pointee.projection!.bias! : UnsafePointer(step.pointee.gates! + r &* step.pointee.gateStride)
     var input = Sums(repeating: .zero)
-    for g in 0..<gates { input[g] = unsafe load(start + g &* units, units) }
+    for g in 0..<gates { input[g] = unsafe row.load(start + g &* units, units) }
     if projects { unsafe multiply(steps.pointee.projection!, units, &input) }
     var sums = Sums(repeating: .zero)
     for g in 0..<gates {
       let plane = apart &+ g
-      sums[g] = unsafe plane < gates ? input[plane] : load(start + plane &* units, units)
+      sums[g] = unsafe plane < gates ? input[plane] : row.load(start + plane &* units, units)
     }
     unsafe multiplyInChains(steps.pointee.product, h, units, &sums)
     // A stream's states stay where they are: nothing is written before everything was read.
-    let row = unsafe FusedCellKernel<Units, C>.Row(step, row: r)
     let cellInput = CellInput(
       gates: Planes(count: C.gatePlanes) { plane in
         let place = C.place(ofPlane: plane)
         return place < apart ? input[place] : sums[place &- apart]
       },
       states: Planes(count: C.statePlanes) {
-        unsafe $0 == 0 ? load(h, units) : row.load(.previous($0), 0, units)
+        unsafe $0 == 0 ? row.load(h, units) : row.load(.previous($0), 0, units)
       },
       units: Planes(count: C.unitPlanes) { unsafe row.load(.unit($0), 0, units) })
     let result = cell.forward(cellInput)
@@ -139,11 +139,6 @@ where Units.Scalar == V.Scalar {
     }
     let stride = gates &* units > V.lanes ? width : V.lanes
     return unsafe Units.load(product.weights + (k &* stride &+ gate &* units), count: units)
-  }
-
-  @inlinable @inline(__always)
-  static func load(_ place: UnsafePointer<Scalar>, _ units: Int) -> Units {
-    unsafe units == Units.lanes ? Units.load(place) : Units.load(place, count: units)
   }
 }
 

@@ -48,32 +48,39 @@
     unsafe b.store(destination + first, count: count &- first)
   }
 
-  @inlinable @inline(__always) public static func + (x: Self, y: Self) -> Self { Self(x.a + y.a, x.b + y.b) }
-  @inlinable @inline(__always) public static func - (x: Self, y: Self) -> Self { Self(x.a - y.a, x.b - y.b) }
-  @inlinable @inline(__always) public static func * (x: Self, y: Self) -> Self { Self(x.a * y.a, x.b * y.b) }
-  @inlinable @inline(__always) public static func / (x: Self, y: Self) -> Self { Self(x.a / y.a, x.b / y.b) }
+  /// An operation on each of the registers.
+  @inlinable @inline(__always) static func each(_ x: Self, _ f: (V) -> V) -> Self { Self(f(x.a), f(x.b)) }
+  @inlinable @inline(__always) static func each(_ x: Self, _ y: Self, _ f: (V, V) -> V) -> Self {
+    Self(f(x.a, y.a), f(x.b, y.b))
+  }
+  @inlinable @inline(__always) static func each(_ x: Self, _ y: Self, _ f: (V, V) -> V.Mask) -> Mask {
+    Mask(f(x.a, y.a), f(x.b, y.b))
+  }
+
+  @inlinable @inline(__always) public static func + (x: Self, y: Self) -> Self { each(x, y) { $0 + $1 } }
+  @inlinable @inline(__always) public static func - (x: Self, y: Self) -> Self { each(x, y) { $0 - $1 } }
+  @inlinable @inline(__always) public static func * (x: Self, y: Self) -> Self { each(x, y) { $0 * $1 } }
+  @inlinable @inline(__always) public static func / (x: Self, y: Self) -> Self { each(x, y) { $0 / $1 } }
   @inlinable @inline(__always) public static var isFused: Bool { V.isFused }
   @inlinable @inline(__always) public static func multiplyAdd(_ x: Self, _ y: Self, _ z: Self) -> Self {
     Self(V.multiplyAdd(x.a, y.a, z.a), V.multiplyAdd(x.b, y.b, z.b))
   }
-  @inlinable @inline(__always) public static func squareRoot(_ x: Self) -> Self {
-    Self(V.squareRoot(x.a), V.squareRoot(x.b))
-  }
+  @inlinable @inline(__always) public static func squareRoot(_ x: Self) -> Self { each(x) { V.squareRoot($0) } }
 
   @inlinable @inline(__always) public static func minimum(_ x: Self, _ y: Self) -> Self {
-    Self(V.minimum(x.a, y.a), V.minimum(x.b, y.b))
+    each(x, y) { V.minimum($0, $1) }
   }
   @inlinable @inline(__always) public static func maximum(_ x: Self, _ y: Self) -> Self {
-    Self(V.maximum(x.a, y.a), V.maximum(x.b, y.b))
+    each(x, y) { V.maximum($0, $1) }
   }
   @inlinable @inline(__always) public static func isLess(_ x: Self, _ y: Self) -> Mask {
-    Mask(V.isLess(x.a, y.a), V.isLess(x.b, y.b))
+    each(x, y) { V.isLess($0, $1) }
   }
   @inlinable @inline(__always) public static func isLessOrEqual(_ x: Self, _ y: Self) -> Mask {
-    Mask(V.isLessOrEqual(x.a, y.a), V.isLessOrEqual(x.b, y.b))
+    each(x, y) { V.isLessOrEqual($0, $1) }
   }
   @inlinable @inline(__always) public static func isEqual(_ x: Self, _ y: Self) -> Mask {
-    Mask(V.isEqual(x.a, y.a), V.isEqual(x.b, y.b))
+    each(x, y) { V.isEqual($0, $1) }
   }
   @inlinable @inline(__always) public static func select(_ mask: Mask, _ x: Self, _ y: Self) -> Self {
     Self(V.select(mask.a, x.a, y.a), V.select(mask.b, x.b, y.b))
@@ -85,24 +92,24 @@
   }
 
   @inlinable @inline(__always) public static func bitAnd(_ x: Self, _ y: Self) -> Self {
-    Self(V.bitAnd(x.a, y.a), V.bitAnd(x.b, y.b))
+    each(x, y) { V.bitAnd($0, $1) }
   }
   @inlinable @inline(__always) public static func bitOr(_ x: Self, _ y: Self) -> Self {
-    Self(V.bitOr(x.a, y.a), V.bitOr(x.b, y.b))
+    each(x, y) { V.bitOr($0, $1) }
   }
   @inlinable @inline(__always) public static func bitXor(_ x: Self, _ y: Self) -> Self {
-    Self(V.bitXor(x.a, y.a), V.bitXor(x.b, y.b))
+    each(x, y) { V.bitXor($0, $1) }
   }
   @inlinable @inline(__always) public static func addBits(_ x: Self, _ y: Self) -> Self {
-    Self(V.addBits(x.a, y.a), V.addBits(x.b, y.b))
+    each(x, y) { V.addBits($0, $1) }
   }
   @inlinable @inline(__always) public static func subtractBits(_ x: Self, _ y: Self) -> Self {
-    Self(V.subtractBits(x.a, y.a), V.subtractBits(x.b, y.b))
+    each(x, y) { V.subtractBits($0, $1) }
   }
   @inlinable @inline(__always) public static func shiftBitsLeft(_ x: Self, by count: Int) -> Self {
-    Self(V.shiftBitsLeft(x.a, by: count), V.shiftBitsLeft(x.b, by: count))
+    each(x) { V.shiftBitsLeft($0, by: count) }
   }
   @inlinable @inline(__always) public static func shiftBitsRight(_ x: Self, by count: Int) -> Self {
-    Self(V.shiftBitsRight(x.a, by: count), V.shiftBitsRight(x.b, by: count))
+    each(x) { V.shiftBitsRight($0, by: count) }
   }
 }
