@@ -277,6 +277,7 @@ struct BackwardDriver<Scalar: RecurrenceScalar> {
       weights: memory.backwardW(layer), bias: nil,
       c: MutableMatrixView(target + (row - targetStart) * columns, rows: count, columns: columns), start: .bias)
     unsafe product.chains = shape.chains(shape.plan.inputs.count, columns: columns)
+    unsafe product.takesTurns = memory.weightsTakeTurns
     return unsafe product
   }
 }

@@ -61,8 +61,11 @@ struct SequenceLayout<Scalar: RecurrenceScalar> {
     self.use = use
     let (layers, batch, units) = (shape.layers, use.batch, shape.units)
     let size = MemoryLayout<Scalar>.stride
-    // Pre-activations of a chunk stay in L2, unless they are of fewer rows than W should be read for.
-    chunk = max(1, min(use.steps, max(128 / max(1, batch), Self.quotient(262_144, batch, shape.gateStride, size))))
+    // Pre-activations of a chunk stay in L2, unless they are of fewer rows than W should be read for: more where it comes from
+    // beyond L2 each time.
+    let leastRows = shape.inputs * shape.inputColumns * size > 1 << 20 ? 128 : 64
+    chunk = max(
+      1, min(use.steps, max(leastRows / max(1, batch), Self.quotient(262_144, batch, shape.gateStride, size))))
     // δ of a chunk stays in L2, unless it is of fewer rows than a product that reads and writes whole gradients should have.
     let affordable = Self.quotient(524_288, batch, shape.gradientStride, layers, size)
     gradientChunk = max(1, min(use.tapeSteps ?? 0, max(512 / max(1, batch), affordable)))

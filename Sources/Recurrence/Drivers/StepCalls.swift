@@ -94,7 +94,7 @@ extension SequenceMemory {
         gates + shape.stageColumn(stage), rows: 0, columns: shape.plan.recurrent[stage].count * shape.units,
         stride: shape.gateStride), start: .accumulate)
     unsafe product.chains = shape.forwardChains
-    unsafe product.takesTurns = shape.stages > 1
+    unsafe product.takesTurns = weightsTakeTurns
     return unsafe product
   }
 
@@ -144,17 +144,22 @@ extension SequenceMemory {
   /// two stages, the weights of one are gone when those of the other have been read.
   func readsFromEnd(at t: Int) -> Bool { shape.stages == 1 && t % 2 == 1 }
 
+  /// Whether each of a step's products finds nothing of its weights in the caches. With one sequence, W is not read in every step.
+  var weightsTakeTurns: Bool { shape.stages > 1 || use.batch > 1 && shape.weightsExceedL2 }
+
   /// Pre-activations that the input reaches ← biases + input · Wᵀ.
   func projection(
     _ layer: Int, _ weights: PackedStack<Scalar>, _ input: UnsafePointer<Scalar>, rows: Int,
     gates: UnsafeMutablePointer<Scalar>
   ) -> ProductOperands<Scalar> {
     let first = shape.inputColumn
-    return unsafe ProductOperands(
+    var product = unsafe ProductOperands(
       a: MatrixView(input, rows: rows, columns: shape.inputs(of: layer), name: "input"),
       weights: weights.w(layer), bias: weights.bias(layer) + first,
       c: MutableMatrixView(gates + first, rows: rows, columns: shape.inputColumns, stride: shape.gateStride),
       start: .bias)
+    unsafe product.takesTurns = weightsTakeTurns
+    return unsafe product
   }
 
   // MARK: Backward
@@ -195,7 +200,7 @@ extension SequenceMemory {
       weights: backwardU(layer, stage: stage), bias: nil,
       c: MutableMatrixView(c, rows: 0, columns: shape.units), start: start)
     unsafe product.chains = shape.chains(planes, columns: shape.units)
-    unsafe product.takesTurns = shape.stages > 1
+    unsafe product.takesTurns = weightsTakeTurns
     return unsafe product
   }
 

@@ -22,6 +22,8 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   /// Whether the way back of many rows can read the first layer's W where it lies, and should: it takes 2 MiB and more, and a
   /// copy would show in the memory of a pass.
   let hasLargeInputWeights: Bool
+  /// Whether all weights of a step together are more than L2 keeps beside what else a step touches.
+  let weightsExceedL2: Bool
   /// Multiply-adds of one step of one sequence through all layers.
   let work: Double
 
@@ -47,6 +49,10 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
     // More than 32 inputs: δ is summed in one chain, as it must be where several rows meet W where it lies.
     hasLargeInputWeights =
       inputs % lanes == 0 && inputs > 32 && inputColumns * inputs * MemoryLayout<Scalar>.stride >= 2 << 20
+    weightsExceedL2 =
+      (0..<layers).reduce(0) { [layout] in
+        $0 + layout.tensor("W", layer: $1)!.range.count + layout.tensor("U", layer: $1)!.range.count
+      } * MemoryLayout<Scalar>.stride > 1 << 20
     work = (0..<layers).reduce(0.0) {
       $0 + Double(cell.plan.gates * units) * Double(($1 == 0 ? inputs : units) + units)
     }

@@ -41,8 +41,8 @@
   /// Whether products of other weights come between one of these and the next, so that caches have nothing of them left.
   public var takesTurns = false
   @usableFromInline var chainCount: Int32 = 1
-  /// What will be wanted after the product, two stretches of memory: asked for by its tiles, unless the weights are large
-  /// and they ask for those.
+  /// What will be wanted after the product, two stretches of memory: asked for by those of its tiles that do not ask for
+  /// weights.
   public var wanted = unsafe Stretch<Scalar>()
   public var wantedToo = unsafe Stretch<Scalar>()
 
@@ -216,6 +216,15 @@
     }
   }
 
+  /// Whether the tiles of a panel ask for the panel that follows: the caches have not all of W. Where products take turns, they
+  /// have some, and one tile alone would ask for it in less time than it takes to arrive.
+  @inlinable @inline(__always)
+  static func asksForWeights(_ operands: ProductOperands<Scalar>, tiles: Int) -> Bool {
+    if unsafe operands.weightsStride > 0 { return false }
+    let size = unsafe operands.a.columns &* operands.c.columns
+    return unsafe size > Geometry.nearScalars || operands.takesTurns && tiles > 1 && 2 &* size >= Geometry.nearScalars
+  }
+
   /// One panel of W against all rows of a copied block. The tiles ask for the panel that follows, unless they pack it.
   ///
   /// - Parameters:
@@ -234,11 +243,11 @@
     // Each tile asks for its part of the panel: one alone would ask for more than memory delivers meanwhile.
     var ahead = unsafe weights + Geometry.panelWidth &* operands.a.columns
     let linesPerTile = (Geometry.panelLines &+ tiles.parts &- 1) / tiles.parts
-    let isFar = unsafe operands.a.columns &* operands.c.columns > Geometry.nearScalars
-    var linesLeft = unsafe isFar && operands.weightsStride == 0 ? Geometry.panelLines : 0
-    let asksForWanted = !isFar && depth.lowerBound == 0
+    var linesLeft = unsafe asksForWeights(operands, tiles: tiles.parts) ? Geometry.panelLines : 0
+    // What else is wanted is for the tiles that are left.
+    let tilesLeft = tiles.parts &- (linesLeft &+ linesPerTile &- 1) / linesPerTile
     let wantedPerTile = depth.count / 2 &* Geometry.line
-    var place = panel &* tiles.parts &* wantedPerTile
+    var place = panel &* tilesLeft &* wantedPerTile
     let asksForC = unsafe start == .accumulate && 2 &* operands.c.rows &* operands.c.stride >= Geometry.nearScalars
     for t in 0..<tiles.parts {
       let rows = tiles.range(t)
@@ -250,8 +259,7 @@
         unsafe (call.ahead, call.aheadLines) = unsafe (ahead, linesPerTile)
         unsafe ahead += linesPerTile &* (depth.count / 2) &* Geometry.line
         linesLeft &-= linesPerTile
-      }
-      if asksForWanted, let wanted = unsafe operands.wanted(at: place) {
+      } else if depth.lowerBound == 0, let wanted = unsafe operands.wanted(at: place) {
         unsafe call.wanted = unsafe wanted
         place &+= wantedPerTile
       }
