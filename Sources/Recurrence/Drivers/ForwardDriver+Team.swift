@@ -28,7 +28,7 @@ extension ForwardDriver {
       let end = min(steps.upperBound, start + memory.chunk)
       // A sequence may end before its batch does.
       let chunk = start..<((start..<end).first { count($0) == 0 } ?? end)
-      for layer in 0..<shape.layers { unsafe runChunk(chunk, layer, tapeStart: tapeStart, call, &phases) }
+      for layer in 0..<shape.layers { unsafe runChunk(chunk, of: steps, layer, tapeStart: tapeStart, call, &phases) }
       phases.run(1) { _ in unsafe handOut(chunk, tapeStart: tapeStart, call) }
       start = end
     }
@@ -38,7 +38,8 @@ extension ForwardDriver {
   }
 
   private func runChunk(
-    _ chunk: Range<Int>, _ layer: Int, tapeStart: Int?, _ call: ForwardCall<Scalar>, _ phases: inout TeamPhases
+    _ chunk: Range<Int>, of pass: Range<Int>, _ layer: Int, tapeStart: Int?, _ call: ForwardCall<Scalar>,
+    _ phases: inout TeamPhases
   ) {
     let input = unsafe source(of: layer, chunk, tapeStart: tapeStart, call)
     let output = unsafe destination(of: layer, chunk, tapeStart: tapeStart, call)
@@ -54,7 +55,7 @@ extension ForwardDriver {
       unsafe (call.product, call.action) = unsafe (second, .forward)
       unsafe phases.run(&call, memory)
     }
-    phases.run(1) { _ in unsafe keepStates(chunk, layer, output, tapeStart: tapeStart) }
+    phases.run(1) { _ in unsafe keepStates(chunk, of: pass, layer, output, tapeStart: tapeStart) }
   }
 
   /// Pre-activations of the chunk ← biases + input · Wᵀ, or what its symbols are projected to.

@@ -61,7 +61,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     var start = steps.lowerBound
     while start < steps.upperBound, count(start) > 0 {
       let chunk = start..<min(steps.upperBound, start + memory.chunk)
-      for layer in 0..<shape.layers { unsafe runChunk(chunk, layer, tapeStart: tapeStart, call) }
+      for layer in 0..<shape.layers { unsafe runChunk(chunk, of: steps, layer, tapeStart: tapeStart, call) }
       unsafe handOut(chunk, tapeStart: tapeStart, call)
       start = chunk.upperBound
     }
@@ -70,7 +70,9 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   // MARK: One chunk of one layer
 
-  private func runChunk(_ chunk: Range<Int>, _ layer: Int, tapeStart: Int?, _ call: ForwardCall<Scalar>) {
+  private func runChunk(
+    _ chunk: Range<Int>, of pass: Range<Int>, _ layer: Int, tapeStart: Int?, _ call: ForwardCall<Scalar>
+  ) {
     let input = unsafe source(of: layer, chunk, tapeStart: tapeStart, call)
     let output = unsafe destination(of: layer, chunk, tapeStart: tapeStart, call)
     if memory.tangent != nil || memory.recorder != nil {
@@ -78,7 +80,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     } else {
       unsafe runSteps(chunk, layer, input, output, tapeStart: tapeStart)
     }
-    unsafe keepStates(chunk, layer, output, tapeStart: tapeStart)
+    unsafe keepStates(chunk, of: pass, layer, output, tapeStart: tapeStart)
   }
 
   /// As many steps at a time as the kernels can go by themselves.
@@ -140,6 +142,9 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     var packedFrom: Int?
     var start: Int
     var stride: Int
+
+    /// Whether the rows of a chunk do not give way to those of the next one.
+    var staysInPlace: Bool { unsafe packedFrom != nil }
 
     func pointer(_ t: Int, _ driver: ForwardDriver) -> UnsafeMutablePointer<Scalar> {
       if let from = unsafe packedFrom {
@@ -249,9 +254,11 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
   ) -> UnsafeMutablePointer<RecurrentSteps<Scalar>> {
     let t = steps.lowerBound
     let first = rows.lowerBound
+    // Rows of the chunk before are still there, or the states after it were kept.
+    let isLinked = unsafe t > (output.staysInPlace ? tapeStart ?? 0 : chunk.lowerBound)
     let result = unsafe memory.placeForward(
       layer, thread: part, first: first, rows: count(t), gates: gates(t, chunk),
-      previousHidden: t > chunk.lowerBound ? UnsafePointer(output.pointer(t - 1, self)) : nil,
+      previousHidden: isLinked ? UnsafePointer(output.pointer(t - 1, self)) : nil,
       hidden: output.pointer(t, self))
     unsafe result.pointee.count = steps.count
     unsafe result.pointee.product.descending = memory.readsFromEnd(at: t)
@@ -265,7 +272,7 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
     unsafe result.pointee.savedAdvance = advance * shape.savedStride
     unsafe result.pointee.step.other = unsafe memory.tapeOther(layer) + row * shape.otherStride
     unsafe result.pointee.otherAdvance = advance * shape.otherStride
-    if t > chunk.lowerBound {
+    if isLinked {
       let previous = schedule.offset(t - 1) - schedule.offset(tapeStart) + first
       unsafe result.pointee.step.previousOther = unsafe UnsafePointer(
         memory.tapeOther(layer) + previous * shape.otherStride)
@@ -292,11 +299,13 @@ struct ForwardDriver<Scalar: RecurrenceScalar> {
 
   // MARK: States
 
-  /// After a chunk: the states of every sequence after its last step so far. Without a tape, other states than h were
-  /// computed where they are kept.
-  func keepStates(_ chunk: Range<Int>, _ layer: Int, _ output: Rows, tapeStart: Int?) {
+  /// After a chunk: the states of every sequence after its last step so far, unless the next chunk finds them in the rows
+  /// of this one. Without a tape, other states than h were computed where they are kept.
+  func keepStates(_ chunk: Range<Int>, of pass: Range<Int>, _ layer: Int, _ output: Rows, tapeStart: Int?) {
     for j in rows where schedule.length(j) > chunk.lowerBound {
-      let last = min(chunk.upperBound, schedule.length(j)) - 1
+      let end = min(chunk.upperBound, schedule.length(j))
+      if unsafe output.staysInPlace, end < min(pass.upperBound, schedule.length(j)) { continue }
+      let last = end - 1
       let row = j - rows.lowerBound
       unsafe (memory.hidden(layer) + j * shape.units)
         .update(from: output.pointer(last, self) + row * shape.units, count: shape.units)
