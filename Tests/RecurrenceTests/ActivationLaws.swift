@@ -35,14 +35,14 @@ extension Activation {
         largestError: documented([0.92, 1.21, 0.92, 1.17]), range: 0...inf, largestDrop: 1, slopes: 0...inf)
     case .tanh:
       return ActivationLaws(
-        largestError: documented([1.41, 1.49, 1.34, 1.46]), range: -1...1, isOdd: true, largestDrop: ordered,
+        largestError: documented([1.41, 1.49, 1.46, 1.46]), range: -1...1, isOdd: true, largestDrop: ordered,
         slopes: 0...1)
     case .sigmoid:
       return ActivationLaws(
-        largestError: documented([1.53, 1.52, 1.40, 1.45]), range: 0...1, largestDrop: 1, slopes: 0...0.25)
+        largestError: documented([1.62, 1.65, 1.40, 1.45]), range: 0...1, largestDrop: 1, slopes: 0...0.25)
     case .softplus:
       return ActivationLaws(
-        largestError: documented([1.71, 1.73, 1.60, 1.60]), range: 0...inf, largestDrop: 1, slopes: 0...1)
+        largestError: documented([1.86, 1.86, 1.60, 1.60]), range: 0...inf, largestDrop: 1, slopes: 0...1)
     case .relu: return ActivationLaws(largestError: 0, range: 0...inf, slopes: 0...1)
     case .leakyReLU(let slope):
       // One product.

@@ -21,9 +21,9 @@ public protocol ActivationFunction: Sendable {
 //                    Float             Double
 //                    fused    other    fused    other
 //   exp              0.92     1.21     0.92     1.17
-//   tanh             1.41     1.49     1.34     1.46
-//   sigmoid          1.53     1.52     1.40     1.45
-//   softplus         1.71     1.73     1.60     1.60
+//   tanh             1.41     1.49     1.46     1.46
+//   sigmoid          1.62     1.65     1.40     1.45
+//   softplus         1.86     1.86     1.60     1.60
 //   ELU, α = 1       0.95     1.07     1.14     1.10
 //   softsign         1.50     1.50     1.49     1.49
 //

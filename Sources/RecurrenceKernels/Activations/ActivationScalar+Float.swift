@@ -9,11 +9,14 @@ extension Float: ActivationScalar {
   @inlinable @inline(__always) public static var inverseLn2: Float { 0x1.715476p0 }
   @inlinable @inline(__always) public static var ln2High: Float { 0x1.62e4p-1 }
   @inlinable @inline(__always) public static var ln2Low: Float { 0x1.7f7d1cp-20 }
+  @inlinable @inline(__always) public static var halfLn2: Float { 0x1.62e43p-2 }
+  @inlinable @inline(__always) public static var ln2Rest: Float { -0x1.05c61p-29 }
   @inlinable @inline(__always) public static var expLowest: Float { -104 }
   @inlinable @inline(__always) public static var expHighest: Float { 89 }
   @inlinable @inline(__always) public static var expm1Lowest: Float { -18 }
   @inlinable @inline(__always) public static var tanhBound: Float { 9.02 }
   @inlinable @inline(__always) public static var exponentShift: Float { 0x1.8p23 + 127 }
+  @inlinable @inline(__always) public static var fractionShift: Float { 0x1.8p14 + 127 }
   @inlinable @inline(__always) public static var doubledExponentShift: Float { 0x1.8p23 + 254 }
   @inlinable @inline(__always) public static var raisedExponentShift: Float { 0x1.8p23 + (127 + 32) }
   @inlinable @inline(__always) public static var raisedExponentScale: Float { 0x1p-32 }
@@ -38,13 +41,10 @@ extension Float: ActivationScalar {
     return q
   }
 
-  // Degree 2: relative error 2^−32.1.
+  // Degree 1: error 2^−26.2.
   @inlinable @inline(__always)
   public static func doubledTanhQuotient<V: Vector>(_ square: V) -> V where V.Scalar == Float {
-    var q = V(repeating: -0x1.afe6dcp-11)
-    q = V.multiplyAdd(q, square, V(repeating: 0x1.1105b6p-7))
-    q = V.multiplyAdd(q, square, V(repeating: -0x1.55554ep-4))
-    return q
+    V.multiplyAdd(V(repeating: 0x1.0c2d84p-7), square, V(repeating: -0x1.554ed8p-4))
   }
 
   // Degree 4: relative error 2^−30.7.

@@ -18,7 +18,7 @@
 //
 //   Z = c − w,   w = (P·(1 + α·c) + α·(1 − α)) / (2 + t + α·P),   ln(1 + e^−a) = t·(c + (Z·S²·q(S²) − w)).
 //
-// e^−r = (2 − P) / (2 + P) replaces a polynomial of degree 6 by one of degree 3 in r²: the division is there anyway.
+// e^−r = (2 − P) / (2 + P) replaces a polynomial of degree 6 by one of degree 2 in r²: the division is there anyway.
 // On such forms, and on the two-part ln 2, see J.-M. Muller, "Elementary Functions", 3rd ed., chapter 11.
 
 /// What σ and softplus have in common: e^−a = t·(2 − P) / (2 + P).
@@ -41,8 +41,12 @@ struct DecayReduction<V: Vector> {
     let n = shifted - shift
     // 2⁻ⁿ may be subnormal, which no shift can make. A product with a subnormal power of two still rounds once.
     t = V.shiftBitsLeft(shifted, by: Scalar.fractionBits) * V(repeating: Scalar.raisedExponentScale)
-    let r = V.multiplyAdd(n, V(repeating: Scalar.ln2Low), V.multiplyAdd(n, V(repeating: Scalar.ln2High), a))
-    let square = r * r
+    // Fused, n times all bits of ln 2 is as exact as n times some. What is left of it is n·2⁻²⁹ in single precision, too little
+    // for r² to wait for.
+    let (high, low) = V.isFused ? (2 * Scalar.halfLn2, Scalar.ln2Rest) : (Scalar.ln2High, Scalar.ln2Low)
+    let first = V.multiplyAdd(n, V(repeating: high), a)
+    let r = V.multiplyAdd(n, V(repeating: low), first)
+    let square = V.isFused && Scalar.fractionBits == 23 ? first * first : r * r
     doubledTanh = V.multiplyAdd(r * square, Scalar.doubledTanhQuotient(square), r)
     complement = V.multiplyAdd(t, V(repeating: -0.5), V(repeating: 1))
   }
@@ -59,9 +63,7 @@ extension Vector {
     let half = Self(repeating: 0.5)
     let e = DecayReduction(x.magnitude)
     let rest = e.complement - half
-    // α·β + ½ is not fused: the optimiser joins fused operations that feed each other into one graph of lanes, and when
-    // that graph grows too wide it splits the loop into pieces of vectors. See the assembly before changing this.
-    let dividend = multiplyAdd(e.doubledTanh, e.complement * rest + half, e.t * rest)
+    let dividend = multiplyAdd(e.doubledTanh, multiplyAdd(e.complement, rest, half), e.t * rest)
     let divisor = multiplyAdd(e.doubledTanh, rest, e.t + one)
     let falling = e.t * (e.complement - dividend / divisor)
     // In this order, difference first, the choice is a masked subtraction on AVX-512.
@@ -77,7 +79,9 @@ extension Vector {
     let one = Self(repeating: 1)
     let half = Self(repeating: 0.5)
     let e = DecayReduction(x.magnitude)
-    // 2c, 2w and 2Z, which saves halving. α·2c + 2 is not fused, for the reason given above.
+    // 2c, 2w and 2Z, which saves halving. α·2c + 2 is not fused: the optimiser joins fused operations that feed each other
+    // into one graph of lanes, and when that graph grows too wide it splits the loop into pieces of vectors. See the
+    // assembly before changing this.
     let start = e.complement + one
     let dividend = multiplyAdd(e.doubledTanh, e.complement * start + Self(repeating: 2), e.complement * e.t)
     let divisor = multiplyAdd(e.doubledTanh, e.complement, e.t + Self(repeating: 2))

@@ -17,7 +17,8 @@
 //
 // n is not the nearest integer to a / (ln 2 / 2) but lies 0.3125 lower, so −0.07 < b < 0.29: with n = 1 the dividend
 // would cancel for b near −0.17, and the interval of n = 0, which has no such trouble, grows. A larger bias needs a
-// fourth coefficient in single precision.
+// fourth coefficient in single precision. One constant is enough for ln 2 / 2: what its rounding adds to b, at most n
+// quarters of an ulp of 1/2, enters with the factor 2⁻ⁿ.
 
 extension Vector {
   /// tanh x. |tanh x| ≤ 1 and tanh(−x) = −tanh x, bit for bit.
@@ -27,13 +28,15 @@ extension Vector {
   @inlinable @inline(__always)
   public static func tanh(_ x: Self) -> Self {
     let a = minimum(x.magnitude, Self(repeating: Scalar.tanhBound))
-    // `shifted` carries bias − n, so that a shift makes t of it; `n` here is −n.
-    let shift = Self(repeating: Scalar.exponentShift)
-    let shifted = multiplyAdd(a, Self(repeating: -2 * Scalar.inverseLn2), Self(repeating: 0.3125)) + shift
-    let n = shifted - shift
-    let t = shiftBitsLeft(shifted, by: Scalar.fractionBits)
-    let b = multiplyAdd(
-      n, Self(repeating: Scalar.ln2Low / 2), multiplyAdd(n, Self(repeating: Scalar.ln2High / 2), a))
+    // `floor` carries bias − n, so that a shift makes t of it; `n` here is −n. Bits of a fraction are cut off where another
+    // sum would round them away: that takes one cycle.
+    let shift = Scalar.fractionShift
+    let floor = bitAnd(
+      multiplyAdd(a, Self(repeating: -2 * Scalar.inverseLn2), Self(repeating: shift + 0.8125)),
+      Self(repeatingBits: ~((1 << Scalar.shiftedFractionBits) - 1)))
+    let n = floor - Self(repeating: shift)
+    let t = shiftBitsLeft(floor, by: Scalar.fractionBits - Scalar.shiftedFractionBits)
+    let b = multiplyAdd(n, Self(repeating: Scalar.halfLn2), a)
     let square = b * b
     let p = multiplyAdd(b * square, Scalar.tanhQuotient(square), b)
 
