@@ -22,9 +22,7 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
   /// Whether the way back of many rows can read the first layer's W where it lies, and should: it takes 2 MiB and more, and a
   /// copy would show in the memory of a pass.
   let hasLargeInputWeights: Bool
-  /// Whether all weights of a step together are more than L2 keeps beside what else a step touches.
-  let weightsExceedL2: Bool
-  /// Multiply-adds of one step of one sequence through all layers.
+  /// Multiply-adds of one step of one sequence through all layers, and so, weights in all W and U.
   let work: Double
 
   init(cell: CellImplementation, kernels: Kernels<Scalar>, inputs: Int, units: Int, layers: Int) {
@@ -49,16 +47,14 @@ final class StackShape<Scalar: RecurrenceScalar>: Sendable {
     // More than 32 inputs: δ is summed in one chain, as it must be where several rows meet W where it lies.
     hasLargeInputWeights =
       inputs % lanes == 0 && inputs > 32 && inputColumns * inputs * MemoryLayout<Scalar>.stride >= 2 << 20
-    weightsExceedL2 =
-      (0..<layers).reduce(0) { [layout] in
-        $0 + layout.tensor("W", layer: $1)!.range.count + layout.tensor("U", layer: $1)!.range.count
-      } * MemoryLayout<Scalar>.stride > 1 << 20
     work = (0..<layers).reduce(0.0) {
       $0 + Double(cell.plan.gates * units) * Double(($1 == 0 ? inputs : units) + units)
     }
   }
 
   var plan: CellPlan { cell.plan }
+  /// Whether all weights of a step together are more than L2 keeps beside what else a step touches.
+  var weightsExceedL2: Bool { work * Double(MemoryLayout<Scalar>.stride) > 0x1p20 }
   /// States besides h.
   var otherStates: Int { plan.planes.states - 1 }
   /// Columns of a row of pre-activations.

@@ -9,7 +9,7 @@ extension Double: ActivationScalar {
   @inlinable @inline(__always) public static var inverseLn2: Double { 0x1.71547652b82fep0 }
   @inlinable @inline(__always) public static var ln2High: Double { 0x1.62e42ffp-1 }
   @inlinable @inline(__always) public static var ln2Low: Double { -0x1.718432a1b0e26p-35 }
-  @inlinable @inline(__always) public static var halfLn2: Double { 0x1.62e42fefa39efp-2 }
+  @inlinable @inline(__always) public static var ln2: Double { 0x1.62e42fefa39efp-1 }
   @inlinable @inline(__always) public static var ln2Rest: Double { 0x1.abc9e3b39803fp-56 }
   @inlinable @inline(__always) public static var expLowest: Double { -746 }
   @inlinable @inline(__always) public static var expHighest: Double { 710 }

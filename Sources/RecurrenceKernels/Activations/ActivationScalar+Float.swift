@@ -9,7 +9,7 @@ extension Float: ActivationScalar {
   @inlinable @inline(__always) public static var inverseLn2: Float { 0x1.715476p0 }
   @inlinable @inline(__always) public static var ln2High: Float { 0x1.62e4p-1 }
   @inlinable @inline(__always) public static var ln2Low: Float { 0x1.7f7d1cp-20 }
-  @inlinable @inline(__always) public static var halfLn2: Float { 0x1.62e43p-2 }
+  @inlinable @inline(__always) public static var ln2: Float { 0x1.62e43p-1 }
   @inlinable @inline(__always) public static var ln2Rest: Float { -0x1.05c61p-29 }
   @inlinable @inline(__always) public static var expLowest: Float { -104 }
   @inlinable @inline(__always) public static var expHighest: Float { 89 }

@@ -13,9 +13,9 @@ public protocol ActivationScalar: BinaryFloatingPoint {
   static var ln2High: Self { get }
   /// ln 2 − ln2High.
   static var ln2Low: Self { get }
-  /// ln 2 / 2.
-  static var halfLn2: Self { get }
-  /// ln 2 − 2·halfLn2.
+  /// ln 2, rounded.
+  static var ln2: Self { get }
+  /// ln 2 less that.
   static var ln2Rest: Self { get }
 
   /// exp(x) rounds to zero for x ≤ this, and the reduction still holds at it.

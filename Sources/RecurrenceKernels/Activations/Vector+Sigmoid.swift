@@ -43,7 +43,7 @@ struct DecayReduction<V: Vector> {
     t = V.shiftBitsLeft(shifted, by: Scalar.fractionBits) * V(repeating: Scalar.raisedExponentScale)
     // Fused, n times all bits of ln 2 is as exact as n times some. What is left of it is n·2⁻²⁹ in single precision, too little
     // for r² to wait for.
-    let (high, low) = V.isFused ? (2 * Scalar.halfLn2, Scalar.ln2Rest) : (Scalar.ln2High, Scalar.ln2Low)
+    let (high, low) = V.isFused ? (Scalar.ln2, Scalar.ln2Rest) : (Scalar.ln2High, Scalar.ln2Low)
     let first = V.multiplyAdd(n, V(repeating: high), a)
     let r = V.multiplyAdd(n, V(repeating: low), first)
     let square = V.isFused && Scalar.fractionBits == 23 ? first * first : r * r

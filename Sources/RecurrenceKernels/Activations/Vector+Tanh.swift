@@ -28,15 +28,15 @@ extension Vector {
   @inlinable @inline(__always)
   public static func tanh(_ x: Self) -> Self {
     let a = minimum(x.magnitude, Self(repeating: Scalar.tanhBound))
-    // `floor` carries bias − n, so that a shift makes t of it; `n` here is −n. Bits of a fraction are cut off where another
-    // sum would round them away: that takes one cycle.
+    // ½ more than the bias, since bits of a fraction are cut off where another sum would round them away: that takes one
+    // cycle. `floor` carries bias − n, so that a shift makes t of it; `n` here is −n.
     let shift = Scalar.fractionShift
     let floor = bitAnd(
       multiplyAdd(a, Self(repeating: -2 * Scalar.inverseLn2), Self(repeating: shift + 0.8125)),
       Self(repeatingBits: ~((1 << Scalar.shiftedFractionBits) - 1)))
     let n = floor - Self(repeating: shift)
     let t = shiftBitsLeft(floor, by: Scalar.fractionBits - Scalar.shiftedFractionBits)
-    let b = multiplyAdd(n, Self(repeating: Scalar.halfLn2), a)
+    let b = multiplyAdd(n, Self(repeating: Scalar.ln2 / 2), a)
     let square = b * b
     let p = multiplyAdd(b * square, Scalar.tanhQuotient(square), b)
 

@@ -117,7 +117,7 @@ def main():
         print(f"// ---- {name} ----")
         split("ln 2", ln2, high_bits, bits)
         rounded = round_to(ln2, bits)
-        print(f"// ln 2 / 2, and ln 2 less twice that\n{hexadecimal(rounded / 2, bits)}, {hexadecimal(round_to(ln2 - rounded, bits), bits)}")
+        print(f"// ln 2, and ln 2 less that\n{hexadecimal(rounded, bits)}, {hexadecimal(round_to(ln2 - rounded, bits), bits)}")
         print(f"// 1 / ln 2 and 2 / ln 2\n{hexadecimal(round_to(1 / ln2, bits), bits)}, {hexadecimal(round_to(2 / ln2, bits), bits)}")
         half = ln2 / 2 * margin
         fit("expm1(r) = r + r^2 q(r)", lambda r: (expm1(r) - r) / r**2, lambda r: abs(r**2 / expm1(r)), e, -half, half, bits)
